@@ -1,0 +1,69 @@
+// Package capture brings packets in: live from network interfaces, through an
+// AF_PACKET ring, and from capture files. It knows no filter language: a live
+// capture takes a function that attaches a filter to its socket before the socket
+// sees its first packet.
+package capture
+
+import (
+	"context"
+	"net"
+)
+
+// Direction says which way a packet went, as seen by the interface.
+type Direction uint8
+
+const (
+	DirectionUnknown Direction = iota
+	DirectionIn
+	DirectionOut
+)
+
+// Packet is one captured packet.
+type Packet struct {
+	// Time is in nanoseconds since 1970-01-01 00:00 UTC.
+	Time int64
+	// Interface indexes Source.Interfaces.
+	Interface int
+	// Len is the packet's length on the wire in bytes; Data may hold less.
+	Len       int
+	Direction Direction
+	// Data starts with the link-layer header, VLAN tag included. It is valid, and
+	// may be overwritten, until the next call of Next.
+	Data []byte
+}
+
+// Interface describes where packets come from.
+type Interface struct {
+	Name        string
+	Description string
+	// LinkType is a LINKTYPE_ value (https://www.tcpdump.org/linktypes.html).
+	LinkType uint32
+	// SnapLen is the most bytes of a packet that are kept; 0 means no limit.
+	SnapLen uint32
+	// Nanoseconds tells that times are known to the nanosecond, not the microsecond.
+	Nanoseconds bool
+	MAC         net.HardwareAddr
+	// Speed is in bits per second, 0 if not known.
+	Speed uint64
+}
+
+// Stats counts the packets of one interface since the capture began.
+type Stats struct {
+	// Received counts the packets that passed the filter, dropped ones included.
+	Received uint64
+	// Dropped counts those of Received that were lost because the ring was full.
+	Dropped uint64
+}
+
+// Source is a live capture or a file.
+type Source interface {
+	// Interfaces returns what is known so far; a pcapng file may add to it as
+	// it is read. The caller must not write to it.
+	Interfaces() []Interface
+	// Next waits for the next packet. The error is io.EOF at the end of a file, or of
+	// a live capture that was stopped and has been drained.
+	Next(ctx context.Context) (Packet, error)
+	// Stats returns one entry per interface. A file has none, and returns nil.
+	Stats() ([]Stats, error)
+	Close() error
+}

@@ -1,0 +1,246 @@
+// Package header is the table of protocol headers that tundump walks: how
+// long each is, where its fields are, and what may follow it. The filter
+// compiler, the offset and MTU calculators and the printer all read this one
+// table, so a new tunnel is one new entry.
+//
+// Every variable length is affine in masked fields, so a header is data:
+//
+//	length  = Fixed + Σ (field & Mask) << Shift        (>> -Shift if negative)
+//	next    = the first Rule whose Value equals the field named Next.By
+//
+// All fields are in network byte order, all offsets and lengths in bytes.
+package header
+
+// LenTerm is one addend of a header's length, or of a field's offset, in
+// bytes: (field & Mask) << Shift, or >> -Shift if Shift is negative. The field
+// is Size bytes (1, 2 or 4) at Off from the start of the header.
+type LenTerm struct {
+	Off, Size uint8
+	Mask      uint32
+	Shift     int8
+}
+
+// Test holds for a header if (field & Mask) == Value. The zero Test (Size 0)
+// holds always.
+type Test struct {
+	Off, Size   uint8
+	Mask, Value uint32
+}
+
+// Field is a named part of a header: Size bytes (1, 2, 4, 6 or 16) at
+// Off + Σ Pos, there only if If holds. A Mask other than 0 selects bits of it.
+type Field struct {
+	Name string
+	Off  uint8
+	Size uint8
+	Mask uint32
+	Pos  []LenTerm
+	If   Test
+}
+
+// Class says what part a header plays in a level.
+type Class uint8
+
+const (
+	Link      Class = iota // starts a level and has addresses of its own: Ethernet, cooked captures
+	Tag                    // between link and network header: VLAN tags
+	Network                // IPv4, IPv6, ARP
+	Extension              // between the network header and the transport: IPv6 extension headers, AH
+	Transport              // TCP, UDP, SCTP, ICMP, ICMPv6
+	Tunnel                 // what follows belongs to the next level
+)
+
+func (c Class) String() string {
+	return [...]string{"link", "tag", "network", "extension", "transport", "tunnel"}[c]
+}
+
+// ID names a header of the table.
+type ID uint8
+
+const (
+	None ID = iota // nothing that the table knows
+	Ether
+	SLL  // LINUX_SLL, cooked capture version 1
+	SLL2 // LINUX_SLL2, cooked capture version 2
+	VLAN
+	IP
+	IP6
+	ARP
+	HopOpts
+	Routing
+	Fragment
+	DstOpts
+	AH
+	TCP
+	UDP
+	SCTP
+	ICMP
+	ICMP6
+	IPIP  // nothing at all: the payload of IP protocol 4 is an IPv4 packet
+	IPIP6 // nothing at all: the payload of IP protocol 41 is an IPv6 packet
+	GRE
+	ERSPAN1 // nothing at all: a mirrored frame right behind a GRE header without sequence number
+	ERSPAN2
+	VXLAN
+	Geneve
+	NumIDs
+)
+
+// Rule is one line of "what may follow": the header To follows if the field
+// has this Value and If holds for the header itself.
+type Rule struct {
+	Value uint32
+	If    Test
+	To    ID
+}
+
+// Next says what follows a header: the first rule whose Value is that of the
+// field By. If By is empty, the first rule's To follows always.
+type Next struct {
+	By    string
+	Rules []Rule
+}
+
+// Header describes one protocol header.
+type Header struct {
+	ID    ID
+	Name  string // as in stacks: ip/gre,key/ether/ip
+	Class Class
+	// Word is the filter language's primitive for a tunnel; headers may share it.
+	Word string
+	// Min is how many bytes must be there before anything of the header can be
+	// used: they cover Len, Valid, Later and the field that Next.By names. A
+	// header whose length computes to less than Min is malformed, and ends a walk.
+	Min   uint32
+	Fixed uint32
+	Len   []LenTerm
+	// Valid lists what must hold, or this is not such a header (GRE version 0,
+	// the I flag of VXLAN).
+	Valid []Test
+	// Later holds in a fragment other than the first: what follows is not
+	// the start of anything. Its Value is what the masked field must differ from.
+	Later Test
+	// ID is the name of the field with the tunnel's identifier, if it has one.
+	TunnelID string
+	Fields   []Field
+	Next     Next
+}
+
+// Field returns the named field; ok is false if the header has none such.
+func (h *Header) Field(name string) (f *Field, ok bool) {
+	for i := range h.Fields {
+		if h.Fields[i].Name == name {
+			return &h.Fields[i], true
+		}
+	}
+	return nil, false
+}
+
+// Constant reports whether the header always has the length Fixed.
+func (h *Header) Constant() bool { return len(h.Len) == 0 }
+
+// Ports lists the UDP destination ports by which tunnels are recognised.
+type Ports struct {
+	VXLAN, Geneve []uint16
+}
+
+// DefaultPorts returns IANA's ports, and 8472, which Linux used for VXLAN
+// before it had one.
+func DefaultPorts() Ports {
+	return Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}
+}
+
+// Limits of a walk, so that no packet makes it long. A header beyond them ends
+// the walk.
+const (
+	MaxTags       = 4 // VLAN tags in front of one network header
+	MaxExtensions = 6 // extension headers in front of one transport header
+	MaxDepth      = 8 // tunnel levels
+	DefaultDepth  = 3
+)
+
+// Table is the set of headers for one choice of ports. It is never written
+// after New and may be shared.
+type Table struct {
+	Ports   Ports
+	headers [NumIDs]Header
+}
+
+// Header returns the table's entry; None and values out of range have none and
+// return nil.
+func (t *Table) Header(id ID) *Header {
+	if id == None || id >= NumIDs {
+		return nil
+	}
+	return &t.headers[id]
+}
+
+// All returns every header, in the order of their IDs.
+func (t *Table) All() []*Header {
+	all := make([]*Header, 0, NumIDs-1)
+	for id := None + 1; id < NumIDs; id++ {
+		all = append(all, &t.headers[id])
+	}
+	return all
+}
+
+// LinkType is a pcap link-layer type, a LINKTYPE_ value
+// (https://www.tcpdump.org/linktypes.html).
+type LinkType uint32
+
+const (
+	LinkEthernet LinkType = 1
+	LinkRaw      LinkType = 101 // IPv4 or IPv6 by the version nibble
+	LinkSLL      LinkType = 113
+	LinkIPv4     LinkType = 228
+	LinkIPv6     LinkType = 229
+	LinkSLL2     LinkType = 276
+)
+
+// Links returns the link types whose packets can be walked.
+func Links() []LinkType {
+	return []LinkType{LinkEthernet, LinkRaw, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2}
+}
+
+// Name returns the name that tcpdump -y takes and prints, and its
+// description; both are empty for a link type that is not supported.
+func (l LinkType) Name() (name, description string) {
+	switch l {
+	case LinkEthernet:
+		return "EN10MB", "Ethernet"
+	case LinkRaw:
+		return "RAW", "Raw IP"
+	case LinkSLL:
+		return "LINUX_SLL", "Linux cooked v1"
+	case LinkIPv4:
+		return "IPV4", "Raw IPv4"
+	case LinkIPv6:
+		return "IPV6", "Raw IPv6"
+	case LinkSLL2:
+		return "LINUX_SLL2", "Linux cooked v2"
+	}
+	return "", ""
+}
+
+// First returns the rules that choose a packet's first header. Only RAW has to
+// look: its rules compare the byte at 0 masked with 0xf0, through their If.
+func (l LinkType) First() []Rule {
+	switch l {
+	case LinkEthernet:
+		return []Rule{{To: Ether}}
+	case LinkSLL:
+		return []Rule{{To: SLL}}
+	case LinkSLL2:
+		return []Rule{{To: SLL2}}
+	case LinkIPv4:
+		return []Rule{{To: IP}}
+	case LinkIPv6:
+		return []Rule{{To: IP6}}
+	case LinkRaw:
+		return []Rule{
+			{If: Test{Off: 0, Size: 1, Mask: 0xf0, Value: 0x40}, To: IP},
+			{If: Test{Off: 0, Size: 1, Mask: 0xf0, Value: 0x60}, To: IP6},
+		}
+	}
+	return nil
+}

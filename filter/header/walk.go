@@ -1,0 +1,167 @@
+package header
+
+import "math/bits"
+
+// Layer is one header found in a packet: Len bytes at Off, on tunnel level
+// Level (0 is what is on the wire).
+type Layer struct {
+	*Header
+	Off, Bytes uint32
+	Level      int
+	// Later is set on an IP or fragment header that is a fragment other than the
+	// first: what follows it is payload, not a header.
+	Later bool
+}
+
+// End returns where the next header starts.
+func (l Layer) End() uint32 { return l.Off + l.Bytes }
+
+// Walk appends to layers the headers of the packet in data, from the outside
+// in, through at most depth tunnels. It ends at the first header that is cut,
+// malformed or not in the table. It never fails: what it returned is there, with at
+// least Min bytes each. It does not check that the whole of a header, its
+// options, is within data.
+func (t *Table) Walk(layers []Layer, link LinkType, data []byte, depth int) []Layer {
+	next := None
+	for _, r := range link.First() {
+		if ok, there := r.If.holds(data, 0); ok && there {
+			next = r.To
+			break
+		}
+	}
+	var off uint32
+	var level, tags, extensions int
+	for next != None {
+		h := t.Header(next)
+		l, ok := h.read(data, off)
+		if !ok {
+			break
+		}
+		switch h.Class {
+		case Tag:
+			tags++
+		case Extension:
+			extensions++
+		}
+		if tags > MaxTags || extensions > MaxExtensions {
+			break
+		}
+		l.Level = level
+		layers = append(layers, l)
+		if l.Later {
+			break
+		}
+		next = h.next(data, off)
+		off = l.End()
+		if h.Class == Tunnel && next != None && t.Header(next).Class != Tunnel {
+			if level++; level > depth {
+				break
+			}
+			tags, extensions = 0, 0
+		}
+	}
+	return layers
+}
+
+// read returns the header at off; ok is false if it is cut or malformed.
+func (h *Header) read(data []byte, off uint32) (l Layer, ok bool) {
+	if uint64(off)+uint64(h.Min) > uint64(len(data)) {
+		return l, false
+	}
+	for _, v := range h.Valid {
+		if holds, _ := v.holds(data, off); !holds {
+			return l, false
+		}
+	}
+	n := h.Fixed
+	for _, t := range h.Len {
+		n += t.value(data, off)
+	}
+	if n < h.Min {
+		return l, false
+	}
+	l = Layer{Header: h, Off: off, Bytes: n}
+	if h.Later.Size > 0 {
+		first, _ := h.Later.holds(data, off)
+		l.Later = !first
+	}
+	return l, true
+}
+
+// next returns what follows the header at off, or None.
+func (h *Header) next(data []byte, off uint32) ID {
+	var v uint32
+	if h.Next.By != "" {
+		f, ok := h.Field(h.Next.By)
+		if !ok {
+			return None
+		}
+		v, _ = load(data, off+uint32(f.Off), f.Size)
+	}
+	for _, r := range h.Next.Rules {
+		if h.Next.By != "" && r.Value != v {
+			continue
+		}
+		if ok, _ := r.If.holds(data, off); ok {
+			return r.To
+		}
+	}
+	return None
+}
+
+// holds reports whether the test holds for the header at off, and whether its
+// field is within data.
+func (t Test) holds(data []byte, off uint32) (ok, there bool) {
+	if t.Size == 0 {
+		return true, true
+	}
+	v, there := load(data, off+uint32(t.Off), t.Size)
+	return there && v&t.Mask == t.Value, there
+}
+
+func (t LenTerm) value(data []byte, off uint32) uint32 {
+	v, _ := load(data, off+uint32(t.Off), t.Size)
+	return t.Of(v)
+}
+
+// Of returns what the term adds if its field is v.
+func (t LenTerm) Of(v uint32) uint32 {
+	if t.Shift < 0 {
+		return v & t.Mask >> -t.Shift
+	}
+	return v & t.Mask << t.Shift
+}
+
+// Value returns a field of at most four bytes of the layer at l, shifted down
+// by its mask's trailing zeros; ok is false if the header has no such field,
+// if its If does not hold, or if it is beyond data.
+func (l Layer) Value(data []byte, name string) (v uint32, ok bool) {
+	f, ok := l.Field(name)
+	if !ok || f.Size > 4 {
+		return 0, false
+	}
+	if holds, _ := f.If.holds(data, l.Off); !holds {
+		return 0, false
+	}
+	off := l.Off + uint32(f.Off)
+	for _, t := range f.Pos {
+		off += t.value(data, l.Off)
+	}
+	v, ok = load(data, off, f.Size)
+	if f.Mask != 0 {
+		v = v & f.Mask >> bits.TrailingZeros32(f.Mask)
+	}
+	return v, ok
+}
+
+// load returns size bytes at off, most significant first; ok is false if they
+// are not all within data.
+func load(data []byte, off uint32, size uint8) (v uint32, ok bool) {
+	if uint64(off)+uint64(size) > uint64(len(data)) {
+		return 0, false
+	}
+	for _, b := range data[off : off+uint32(size)] {
+		v = v<<8 | uint32(b)
+	}
+	return v, true
+}
