@@ -120,7 +120,7 @@ type Header struct {
 	// Later holds in a fragment other than the first: what follows is not
 	// the start of anything. Its Value is what the masked field must differ from.
 	Later Test
-	// ID is the name of the field with the tunnel's identifier, if it has one.
+	// TunnelID is the name of the field with the tunnel's identifier, if it has one.
 	TunnelID string
 	Fields   []Field
 	Next     Next

@@ -33,6 +33,7 @@ func New(ports Ports) *Table {
 		{Value: 58, To: ICMP6},
 		{Value: 0, To: HopOpts}, {Value: 43, To: Routing}, {Value: 44, To: Fragment}, {Value: 60, To: DstOpts},
 	}, protocols...)
+	either := append([]Rule{{Value: 1, To: ICMP}}, protocols6...) // AH does not know behind which of the two it is
 	var udpPorts []Rule
 	for _, p := range ports.VXLAN {
 		udpPorts = append(udpPorts, Rule{Value: uint32(p), To: VXLAN})
@@ -95,7 +96,7 @@ func New(ports Ports) *Table {
 			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}}, Next: Next{"proto", protocols6}},
 		// RFC 4302: units of 4 bytes, two not counted
 		{ID: AH, Name: "ah", Class: Extension, Min: 8, Fixed: 8, Len: []LenTerm{{1, 1, 0xff, 2}},
-			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}, {Name: "spi", Off: 4, Size: 4}}, Next: Next{"proto", protocols6}},
+			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}, {Name: "spi", Off: 4, Size: 4}}, Next: Next{"proto", either}},
 		// RFC 9293
 		{ID: TCP, Name: "tcp", Class: Transport, Min: 20, Len: []LenTerm{{12, 1, 0xf0, -2}},
 			Fields: append([]Field{{Name: "seq", Off: 4, Size: 4}, {Name: "ack", Off: 8, Size: 4}, {Name: "flags", Off: 13, Size: 1}, {Name: "win", Off: 14, Size: 2}}, ports2...)},

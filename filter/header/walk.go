@@ -88,6 +88,10 @@ func (h *Header) read(data []byte, off uint32) (l Layer, ok bool) {
 	return l, true
 }
 
+// Follows returns what the layer says comes next, whether or not that is there:
+// None if it is nothing that the table knows.
+func (l Layer) Follows(data []byte) ID { return l.Header.next(data, l.Off) }
+
 // next returns what follows the header at off, or None.
 func (h *Header) next(data []byte, off uint32) ID {
 	var v uint32

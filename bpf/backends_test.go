@@ -1,0 +1,234 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
+	"github.com/tundump/tundump/testdata/random"
+)
+
+// kernel is a socket whose filter the kernel runs on what is sent to it. It needs no
+// network: AF_UNIX datagrams go through socket filters as well.
+type kernel struct{ in, out int }
+
+// newKernel returns nil for a program that is larger than the kernel allows.
+func newKernel(t *testing.T, f *Filter) *kernel {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kernel{fds[0], fds[1]}
+	if err := f.Attach(rawConn(k.out)); errors.Is(err, unix.ENOMEM) {
+		k.close()
+		return nil
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *kernel) close() {
+	unix.Close(k.in)
+	unix.Close(k.out)
+}
+
+func (k *kernel) match(t *testing.T, data []byte) bool {
+	t.Helper()
+	// A datagram that the filter drops is sent without an error, or with EPERM.
+	if err := unix.Send(k.in, data, 0); err != nil && !errors.Is(err, unix.EPERM) {
+		t.Fatal(err)
+	}
+	var buf [1]byte
+	_, _, err := unix.Recvfrom(k.out, buf[:], 0)
+	if err != nil && !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// rawConn is a descriptor as a syscall.RawConn.
+type rawConn int
+
+func (c rawConn) Control(f func(fd uintptr)) error   { f(uintptr(c)); return nil }
+func (c rawConn) Read(func(fd uintptr) bool) error  { return syscall.ENOTSUP }
+func (c rawConn) Write(func(fd uintptr) bool) error { return syscall.ENOTSUP }
+
+// backends are all the ways to run one program.
+type backends struct {
+	prog     *ir.Prog
+	unrolled *ir.Prog
+	vm       *bpf.VM
+	classic  *kernel // nil if the program is too large
+	ebpf     *kernel // nil without the right to load it
+	straight *kernel // the unrolled program as eBPF, if it is not too large
+}
+
+// snap is what a filter returns to accept. The kernel cuts the packet to it.
+const snap = 262144
+
+func newBackends(t *testing.T, text string, opt filter.Options) *backends {
+	t.Helper()
+	p, err := filter.Compile(text, opt)
+	if err != nil {
+		t.Fatalf("%s\n%v", text, err)
+	}
+	b := &backends{prog: p, unrolled: p.Unroll()}
+	insns, err := Classic(p, snap, false)
+	if err == nil {
+		if b.vm, err = bpf.NewVM(insns); err != nil {
+			t.Fatalf("%s\nx/net/bpf: %v", text, err)
+		}
+		live, err := Classic(p, snap, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := bpf.Assemble(live)
+		if err != nil {
+			t.Fatalf("%s\n%v", text, err)
+		}
+		b.classic = newKernel(t, &Filter{classic: raw})
+	}
+	if os.Geteuid() == 0 {
+		b.ebpf = loadKernel(t, text, p)
+		if len(p.Heads) > 0 && len(b.unrolled.Blocks) < 2000 {
+			b.straight = loadKernel(t, text, b.unrolled)
+		}
+	}
+	return b
+}
+
+func loadKernel(t *testing.T, text string, p *ir.Prog) *kernel {
+	t.Helper()
+	f, err := LoadEBPF(p, snap)
+	if err != nil {
+		t.Fatalf("%s\n%+v", text, err)
+	}
+	defer f.Close()
+	return newKernel(t, f)
+}
+
+func (b *backends) close() {
+	for _, k := range []*kernel{b.classic, b.ebpf, b.straight} {
+		if k != nil {
+			k.close()
+		}
+	}
+}
+
+// check runs a packet in every back end, and fails if one does not agree.
+func (b *backends) check(t *testing.T, text string, data []byte) bool {
+	t.Helper()
+	want := b.prog.Match(data, ir.Meta{Len: uint32(len(data))})
+	report := func(what string, got bool) {
+		if got != want {
+			t.Fatalf("%s\non %x\n%s says %v, Match says %v", text, data, what, got, want)
+		}
+	}
+	report("Unroll", b.unrolled.Match(data, ir.Meta{Len: uint32(len(data))}))
+	if b.vm != nil {
+		n, err := b.vm.Run(data)
+		if err != nil {
+			t.Fatalf("%s\n%v", text, err)
+		}
+		report("x/net/bpf", n != 0)
+	}
+	for what, k := range map[string]*kernel{"classic BPF in the kernel": b.classic, "eBPF": b.ebpf, "unrolled eBPF": b.straight} {
+		if k != nil {
+			report(what, k.match(t, data))
+		}
+	}
+	return want
+}
+
+func options(depth int) filter.Options {
+	return filter.Options{LinkType: header.LinkEthernet, Table: header.New(header.DefaultPorts()), Depth: depth}
+}
+
+// rounds returns how many rounds a generated test runs: more with make test-long.
+func rounds(t *testing.T, n int) int {
+	if s := os.Getenv("TUNDUMP_LONG"); s != "" {
+		k, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n * k
+	}
+	return n
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Log("eBPF is left out: loading it needs root (sudo go test)")
+	}
+}
+
+// TestBackends runs random expressions on random packets in every back end. It
+// fails if a header, operator or primitive was never made, or a back end never used.
+func TestBackends(t *testing.T) {
+	needRoot(t)
+	g := random.New(3)
+	matched, total, loops, classics, longest := 0, 0, 0, 0, 0
+	for range rounds(t, 350) {
+		text := g.Expr(1 + g.IntN(4))
+		b := newBackends(t, text, options(3+g.IntN(2)))
+		for range 150 {
+			if total++; b.check(t, text, g.Packet(4)) {
+				matched++
+			}
+		}
+		if b.classic != nil {
+			classics++
+		}
+		if b.straight != nil {
+			loops++
+		}
+		longest = max(longest, len(b.unrolled.Blocks))
+		b.close()
+	}
+	if missing := g.Missing(); missing != nil {
+		t.Errorf("never generated: %q", missing)
+	}
+	if matched < total/20 || classics < 100 || loops < 50 && os.Geteuid() == 0 {
+		t.Errorf("of %d packets %d matched; %d programs as classic BPF, %d with loops as eBPF: the test says little", total, matched, classics, loops)
+	}
+	t.Logf("%d packets, %d matched; %d programs as classic BPF, %d with loops, up to %d blocks", total, matched, classics, loops, longest)
+}
+
+// TestBackendsFar has loads behind the header area and jumps that are too far for
+// eight bits.
+func TestBackendsFar(t *testing.T) {
+	needRoot(t)
+	g := random.New(4)
+	texts := []string{"inner 3 (tcp port 80 or udp port 53)", "inner 3 host 10.0.0.1", "inner 2 ether host 52:54:00:00:00:01", "inner 3 net 2001:db8::/32", "len > 300", "inner len < 40"}
+	long := "host 10.9.9.9"
+	for i := range 70 {
+		long += fmt.Sprintf(" or host 10.9.%d.1", i)
+	}
+	texts = append(texts, long+" or host 10.0.0.1", "not ("+long+")", "inner ("+long+" or host 10.0.0.1)")
+	far := 0
+	for _, text := range texts {
+		b := newBackends(t, text, options(4))
+		for range 400 {
+			data := g.Packet(5)
+			if b.check(t, text, data) && len(data) > headSize {
+				far++
+			}
+		}
+		b.close()
+	}
+	if far < 200 {
+		t.Errorf("only %d matches in long packets", far)
+	}
+}

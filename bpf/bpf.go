@@ -1,0 +1,126 @@
+// Package bpf translates the intermediate form of filters for the kernel: to
+// eBPF, to classic BPF where there is none, and to text. It decides nothing: what a
+// program means is what [ir.Prog.Match] returns.
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// Filter is a filter that the kernel can run: a loaded eBPF program, or a classic
+// one, which the kernel translates when it is attached.
+type Filter struct {
+	prog    *ebpf.Program
+	area    *ebpf.Map
+	size    int
+	classic []bpf.RawInstruction
+	// Fallback is why the filter is classic; nil if it is eBPF.
+	Fallback error
+}
+
+// Load makes a filter for live capture that keeps snapLen bytes of what it
+// accepts: eBPF if the kernel takes it, classic BPF if not. It needs CAP_BPF, or
+// CAP_SYS_ADMIN before Linux 5.8, for eBPF.
+func Load(p *ir.Prog, snapLen uint32) (*Filter, error) {
+	f, err := LoadEBPF(p, snapLen)
+	if err == nil {
+		return f, nil
+	}
+	insns, classicErr := Classic(p, snapLen, true)
+	if classicErr != nil {
+		return nil, fmt.Errorf("neither as eBPF (%w) nor as classic BPF (%w)", err, classicErr)
+	}
+	raw, classicErr := bpf.Assemble(insns)
+	if classicErr != nil {
+		return nil, fmt.Errorf("assembling classic BPF: %w", classicErr)
+	}
+	return &Filter{classic: raw, size: len(raw), Fallback: err}, nil
+}
+
+// LoadEBPF is Load without the way out. A rejection by the kernel's verifier
+// prints its whole log with %+v.
+func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
+	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
+	// cannot be raised, loading says so itself.
+	_ = rlimit.RemoveMemlock()
+	f := &Filter{}
+	var err error
+	if f.area, err = ebpf.NewMap(&ebpf.MapSpec{Name: "tundump_head", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: areaSize, MaxEntries: 1}); err != nil {
+		return nil, brief(fmt.Errorf("creating a map: %w", err))
+	}
+	insns, err := EBPF(p, snapLen, f.area.FD())
+	if err != nil {
+		f.area.Close()
+		return nil, err
+	}
+	f.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"})
+	if err != nil {
+		f.area.Close()
+		return nil, fmt.Errorf("loading the program: %w", brief(err))
+	}
+	f.size = len(insns)
+	return f, nil
+}
+
+// brief returns the cause alone where it says all: missing rights.
+func brief(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return errors.New("CAP_BPF is needed")
+	}
+	return err
+}
+
+// Attach makes the filter that of a socket. It should be done before the socket is
+// bound, so that no packet is queued unfiltered.
+func (f *Filter) Attach(conn syscall.RawConn) error {
+	var err error
+	ctlErr := conn.Control(func(fd uintptr) {
+		if f.prog != nil {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_BPF, f.prog.FD())
+			return
+		}
+		code := make([]unix.SockFilter, len(f.classic))
+		for n, i := range f.classic {
+			code[n] = unix.SockFilter{Code: i.Op, Jt: i.Jt, Jf: i.Jf, K: i.K}
+		}
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})
+	})
+	if f.prog == nil && errors.Is(err, unix.ENOMEM) {
+		err = fmt.Errorf("%v is larger than net.core.optmem_max allows: %w", f, err)
+	}
+	if err = errors.Join(ctlErr, err); err != nil {
+		return fmt.Errorf("attaching the filter: %w", err)
+	}
+	return nil
+}
+
+// String says what was loaded: "eBPF, 214 instructions".
+func (f *Filter) String() string {
+	kind := "eBPF"
+	if f.prog == nil {
+		kind = "classic BPF"
+	}
+	s := "s"
+	if f.size == 1 {
+		s = ""
+	}
+	return fmt.Sprintf("%s, %d instruction%s", kind, f.size, s)
+}
+
+// Close releases the program. Sockets that it is attached to keep it.
+func (f *Filter) Close() error {
+	if f.prog == nil {
+		return nil
+	}
+	return errors.Join(f.prog.Close(), f.area.Close())
+}

@@ -1,0 +1,334 @@
+package bpf
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// Classic returns the program as classic BPF, which returns snapLen or 0. It has
+// no loops, so those of p are unrolled. live says that it is for a socket, where
+// a VLAN tag may be in the metadata; x/net/bpf's machine and capture files know no
+// metadata. It is an error if the program is longer than the kernel takes.
+func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
+	if err := p.Verify(); err != nil {
+		return nil, err
+	}
+	p = p.Unroll()
+	c := &classic{p: p, live: live, entry: make([]*holds, len(p.Blocks))}
+	c.entry[0] = &holds{}
+	for n := range p.Blocks {
+		c.block(n)
+	}
+	c.dropStores()
+	insns := c.link(snapLen)
+	const limit = 4096 // BPF_MAXINSNS
+	if len(insns) > limit {
+		return nil, fmt.Errorf("the filter needs %d instructions, and classic BPF has room for %d", len(insns), limit)
+	}
+	return insns, nil
+}
+
+// classic translates blocks. Registers are the machine's memory cells; A and X
+// are used within a block, and remembered as long as all that leads to a block
+// agrees.
+type classic struct {
+	p     *ir.Prog
+	live  bool
+	code  []insn
+	at    holds
+	entry []*holds // what A and X hold at the start of each block
+}
+
+// holds says which cells A and X are equal to, as bits.
+type holds struct{ a, x uint32 }
+
+// insn is an instruction, or a jump to blocks.
+type insn struct {
+	bpf.Instruction // nil for a jump without condition
+	jump            bool
+	yes, no         int // blocks, for a jump
+	block           int // the block that it belongs to
+}
+
+func (c *classic) emit(n int, is ...bpf.Instruction) {
+	for _, i := range is {
+		c.code = append(c.code, insn{Instruction: i, block: n})
+	}
+}
+
+// ldA makes A equal to a register.
+func (c *classic) ldA(n int, r ir.Reg) {
+	switch {
+	case r == ir.NoReg:
+		c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+	case c.at.a>>r&1 == 1:
+		return
+	default:
+		c.emit(n, bpf.LoadScratch{Dst: bpf.RegA, N: int(r)})
+	}
+	c.at.a = 0
+	if r != ir.NoReg {
+		c.at.a = 1 << r
+	}
+}
+
+// ldX makes X equal to a register.
+func (c *classic) ldX(n int, r ir.Reg) {
+	switch {
+	case c.at.x>>r&1 == 1:
+		return
+	case c.at.a>>r&1 == 1:
+		c.emit(n, bpf.TAX{})
+		c.at.x = c.at.a
+		return
+	}
+	c.emit(n, bpf.LoadScratch{Dst: bpf.RegX, N: int(r)})
+	c.at.x = 1 << r
+}
+
+// stA stores A, whose value is new, in a register.
+func (c *classic) stA(n int, r ir.Reg) {
+	c.emit(n, bpf.StoreScratch{Src: bpf.RegA, N: int(r)})
+	c.at.a |= 1 << r
+	c.at.x &^= 1 << r
+}
+
+func (c *classic) block(n int) {
+	b := c.p.Blocks[n]
+	c.at = *c.entry[n]
+	for _, i := range b.Code {
+		c.instr(n, i)
+	}
+	jump := func(cond bpf.Instruction, yes, no int) {
+		c.code = append(c.code, insn{Instruction: cond, jump: true, yes: yes, no: no, block: n})
+		for _, to := range []int{yes, no} {
+			switch {
+			case to < 0:
+			case c.entry[to] == nil:
+				at := c.at
+				c.entry[to] = &at
+			default:
+				c.entry[to].a &= c.at.a
+				c.entry[to].x &= c.at.x
+			}
+		}
+	}
+	test := map[ir.Cond]bpf.JumpTest{ir.Eq: bpf.JumpEqual, ir.Gt: bpf.JumpGreaterThan, ir.Ge: bpf.JumpGreaterOrEqual, ir.Set: bpf.JumpBitsSet}[b.Cond]
+	switch b.Cond {
+	case ir.Always:
+		jump(nil, b.True, b.True)
+	case ir.Within:
+		switch {
+		case c.impliedByLoad(b):
+			jump(nil, b.True, b.True)
+		case b.A == ir.NoReg:
+			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
+			c.at.a = 0
+			jump(bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: b.B.Imm}, b.True, b.False)
+		default:
+			c.ldA(n, b.A)
+			if b.B.Imm != 0 {
+				c.emit(n, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.B.Imm})
+			}
+			c.emit(n, bpf.TAX{}, bpf.LoadExtension{Num: bpf.ExtLen})
+			c.at = holds{}
+			jump(bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual}, b.True, b.False)
+		}
+	default:
+		if b.B.Reg != ir.NoReg {
+			c.ldX(n, b.B.Reg)
+			c.ldA(n, b.A)
+			jump(bpf.JumpIfX{Cond: test}, b.True, b.False)
+			return
+		}
+		c.ldA(n, b.A)
+		jump(bpf.JumpIf{Cond: test, Val: b.B.Imm}, b.True, b.False)
+	}
+}
+
+// impliedByLoad reports whether a within can be left out: if it does not hold,
+// the packet is rejected, and that is what the machine does for the load beyond
+// the packet that comes next.
+func (c *classic) impliedByLoad(b ir.Block) bool {
+	if b.False != ir.Reject || b.True < 0 {
+		return false
+	}
+	for _, i := range c.p.Blocks[b.True].Code {
+		if i.Op == ir.Load && i.A == b.A && i.B.Imm+uint32(i.Size) >= b.B.Imm {
+			return true
+		}
+		if i.Dst == b.A {
+			return false
+		}
+	}
+	return false
+}
+
+func (c *classic) instr(n int, i ir.Instr) {
+	switch i.Op {
+	case ir.Mov:
+		if i.B.Reg == ir.NoReg {
+			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA, Val: i.B.Imm})
+			c.at.a = 0
+		} else {
+			c.ldA(n, i.B.Reg)
+		}
+	case ir.Load:
+		if i.A == ir.NoReg {
+			c.emit(n, bpf.LoadAbsolute{Off: i.B.Imm, Size: int(i.Size)})
+		} else {
+			c.ldX(n, i.A)
+			c.emit(n, bpf.LoadIndirect{Off: i.B.Imm, Size: int(i.Size)})
+		}
+		c.at.a = 0
+	case ir.LoadMeta:
+		switch {
+		case i.B.Imm == ir.MetaLen:
+			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
+		case c.live:
+			c.emit(n, bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
+		default:
+			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+		}
+		c.at.a = 0
+	default:
+		op := map[ir.Op]bpf.ALUOp{ir.Add: bpf.ALUOpAdd, ir.Sub: bpf.ALUOpSub, ir.And: bpf.ALUOpAnd, ir.Shl: bpf.ALUOpShiftLeft, ir.Shr: bpf.ALUOpShiftRight}[i.Op]
+		if i.B.Reg != ir.NoReg {
+			c.ldX(n, i.B.Reg)
+			c.ldA(n, i.A)
+			c.emit(n, bpf.ALUOpX{Op: op})
+			c.at.a = 0
+			break
+		}
+		c.ldA(n, i.A)
+		if i.B.Imm != 0 || i.Op == ir.And {
+			c.emit(n, bpf.ALUOpConstant{Op: op, Val: i.B.Imm})
+			c.at.a = 0
+		}
+	}
+	c.stA(n, i.Dst)
+}
+
+// dropStores leaves out what is stored and never loaded: most of it, since A
+// remembers.
+func (c *classic) dropStores() {
+	live := make([]uint32, len(c.p.Blocks)) // cells that are loaded in a block or behind it
+	var keep []insn
+	var cells uint32
+	for _, i := range slices.Backward(c.code) {
+		switch op := i.Instruction.(type) {
+		case bpf.StoreScratch:
+			if cells>>op.N&1 == 0 {
+				continue
+			}
+			cells &^= 1 << op.N
+		case bpf.LoadScratch:
+			cells |= 1 << op.N
+		}
+		if i.jump {
+			cells = 0
+			for _, to := range []int{i.yes, i.no} {
+				if to >= 0 {
+					cells |= live[to]
+				}
+			}
+		}
+		live[i.block] = cells
+		keep = append(keep, i)
+	}
+	slices.Reverse(keep)
+	c.code = keep
+}
+
+// link places the instructions and resolves the jumps. A conditional jump reaches
+// 255 instructions; farther ones go over a jump that stands behind them.
+func (c *classic) link(snapLen uint32) []bpf.Instruction {
+	far := make([]struct{ yes, no bool }, len(c.code))
+	pos := make([]int, len(c.code))
+	start := make([]int, len(c.p.Blocks))
+	accept, reject := 0, 0
+	target := func(n int) int {
+		switch n {
+		case ir.Accept:
+			return accept
+		case ir.Reject:
+			return reject
+		}
+		return start[n]
+	}
+	for changed := true; changed; {
+		changed = false
+		at := 0
+		for n, i := range c.code {
+			if n == 0 || i.block != c.code[n-1].block {
+				start[i.block] = at
+			}
+			pos[n] = at
+			switch {
+			case i.jump && i.Instruction == nil:
+				if i.yes != i.block+1 { // else the block is the next
+					at++
+				}
+			default:
+				at++
+				if far[n].yes {
+					at++
+				}
+				if far[n].no {
+					at++
+				}
+			}
+		}
+		accept, reject = at, at+1
+		for n, i := range c.code {
+			if !i.jump || i.Instruction == nil {
+				continue
+			}
+			// Positions only grow, so this comes to an end.
+			if f := &far[n]; !f.yes && target(i.yes)-pos[n] > 255 {
+				f.yes, changed = true, true
+			}
+			if f := &far[n]; !f.no && target(i.no)-pos[n] > 254 {
+				f.no, changed = true, true
+			}
+		}
+	}
+	out := make([]bpf.Instruction, 0, reject+1)
+	for n, i := range c.code {
+		if !i.jump {
+			out = append(out, i.Instruction)
+			continue
+		}
+		if i.Instruction == nil {
+			if i.yes != i.block+1 {
+				out = append(out, bpf.Jump{Skip: uint32(target(i.yes) - pos[n] - 1)})
+			}
+			continue
+		}
+		yes, no := target(i.yes)-pos[n]-1, target(i.no)-pos[n]-1
+		var behind []bpf.Instruction
+		if far[n].yes {
+			behind = append(behind, bpf.Jump{Skip: uint32(yes - 1)})
+			yes = 0
+		}
+		if far[n].no {
+			k := len(behind)
+			behind = append(behind, bpf.Jump{Skip: uint32(no - 1 - k)})
+			no = k
+		}
+		switch op := i.Instruction.(type) {
+		case bpf.JumpIf:
+			op.SkipTrue, op.SkipFalse = uint8(yes), uint8(no)
+			out = append(out, op)
+		case bpf.JumpIfX:
+			op.SkipTrue, op.SkipFalse = uint8(yes), uint8(no)
+			out = append(out, op)
+		}
+		out = append(out, behind...)
+	}
+	return append(out, bpf.RetConstant{Val: snapLen}, bpf.RetConstant{})
+}

@@ -1,0 +1,403 @@
+package bpf
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// headSize is how many bytes from the start of a packet are copied into the
+// header area: enough for two levels of Ethernet, IPv6 and a transport header.
+const headSize = 128
+
+// areaSize is the size of the map value: the header area, and a word that is
+// always 0, which the verifier does not know.
+const areaSize = headSize + 8
+
+// Fields of struct __sk_buff (include/uapi/linux/bpf.h).
+const (
+	skbLen         = 0
+	skbVLANPresent = 20
+)
+
+// Fixed uses of registers. R6 has to hold the context for LD_IND and survives
+// calls, as do R7, R8 and R9.
+const (
+	ctx  = asm.R6
+	area = asm.R9
+	// onStack is the place of a register that has no machine register: no place, R0.
+	onStack = asm.R0
+)
+
+// emitter collects eBPF instructions.
+//
+// A socket filter cannot access the packet directly, and each load by LD_ABS,
+// LD_IND or bpf_skb_load_bytes is a call. So the start of the packet is copied once
+// into the header area, a per-CPU map value: unlike the stack it may be read at
+// unaligned and variable offsets (the verifier insists on aligned stack access). What
+// lies behind it is loaded by LD_IND. Filters run with bottom halves disabled,
+// so no two runs on a CPU share the area.
+type emitter struct {
+	out   asm.Instructions
+	slow  asm.Instructions // loads from behind the header area, off the straight way
+	label string           // for the next instruction
+	place [ir.NRegs]asm.Register
+	stack [ir.NRegs]int16
+	blur  bool   // whether to hide constants from the verifier
+	live  uint32 // the registers that are read after the instruction at hand
+}
+
+// EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
+// which returns snapLen or 0. areaFD is a per-CPU array of one value of areaSize
+// bytes. It needs Linux 5.3, for loops.
+func EBPF(p *ir.Prog, snapLen uint32, areaFD int) (asm.Instructions, error) {
+	if err := p.Verify(); err != nil {
+		return nil, err
+	}
+	e := &emitter{blur: (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)}
+	e.assign(p)
+	live := p.Live()
+	e.add(asm.Mov.Reg(ctx, asm.R1))
+	if usesBytes(p) {
+		e.prologue(areaFD)
+	}
+	for n, b := range p.Blocks {
+		e.mark(blockLabel(n))
+		for k, i := range b.Code {
+			e.live = b.LiveBefore(k+1, live)
+			e.instr(i)
+		}
+		e.branch(b, n+1)
+	}
+	// The verifier refuses what cannot be reached.
+	if usesBytes(p) || leads(p, ir.Reject) {
+		e.mark("reject")
+		e.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+	}
+	if leads(p, ir.Accept) {
+		e.mark("accept")
+		e.add(asm.LoadImm(asm.R0, int64(snapLen), asm.DWord), asm.Return())
+	}
+	e.out = append(e.out, e.slow...)
+	return e.out, e.check()
+}
+
+// check refuses what cilium/ebpf or the kernel could not encode: jumps have 16
+// bits, and the kernel expands LD_IND and LD_ABS.
+func (e *emitter) check() error {
+	const expanded = 12
+	size := len(e.out)
+	for _, i := range e.out {
+		if c := i.OpCode; c.Class() == asm.LdClass && (c.Mode() == asm.IndMode || c.Mode() == asm.AbsMode) {
+			size += expanded
+		}
+	}
+	if size >= 1<<15 {
+		return fmt.Errorf("the filter needs %d eBPF instructions, which is more than jumps can cross", size)
+	}
+	return nil
+}
+
+func blockLabel(n int) string {
+	switch n {
+	case ir.Accept:
+		return "accept"
+	case ir.Reject:
+		return "reject"
+	}
+	return fmt.Sprintf("b%d", n)
+}
+
+// leads reports whether an edge goes to the target.
+func leads(p *ir.Prog, to int) bool {
+	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool { return b.True == to || b.False == to })
+}
+
+func usesBytes(p *ir.Prog) bool {
+	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool {
+		return slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.Load })
+	})
+}
+
+// assign gives registers a machine register, in the order of how often they are
+// used, as long as there are any, and each a place on the stack. Loop counters come
+// first: on the stack the verifier loses count of them and sees an endless loop.
+func (e *emitter) assign(p *ir.Prog) {
+	var uses [ir.NRegs]int
+	count := func(r ir.Reg) { uses[r]++ }
+	for _, b := range p.Blocks {
+		for _, i := range b.Code {
+			i.Reads(count)
+			count(i.Dst)
+		}
+		b.Reads(count)
+		if b.Cond == ir.Again {
+			uses[b.A] = 1 << 30
+		}
+	}
+	order := make([]ir.Reg, ir.NRegs)
+	for r := range order {
+		order[r] = ir.Reg(r)
+	}
+	slices.SortStableFunc(order, func(a, b ir.Reg) int { return uses[b] - uses[a] })
+	for n, r := range order {
+		if free := []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5}; n < len(free) {
+			e.place[r] = free[n]
+		}
+		e.stack[r] = int16(-8 * (n + 1))
+	}
+}
+
+func (e *emitter) add(is ...asm.Instruction) {
+	if e.label != "" && len(is) > 0 {
+		is[0] = is[0].WithSymbol(e.label)
+		e.label = ""
+	}
+	e.out = append(e.out, is...)
+}
+
+// mark gives the next instruction a label.
+func (e *emitter) mark(label string) {
+	if e.label != "" { // an instruction has one label only
+		e.add(asm.Mov.Reg(asm.R0, asm.R0))
+	}
+	e.label = label
+}
+
+// prologue copies the start of the packet into the header area.
+func (e *emitter) prologue(areaFD int) {
+	e.add(
+		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.LoadMapPtr(asm.R1, areaFD),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "reject"), // cannot be, but the verifier wants to see it
+		asm.Mov.Reg(area, asm.R0),
+		asm.LoadMem(asm.R4, ctx, skbLen, asm.Word),
+		// bpf_skb_load_bytes fails as a whole beyond the end, and takes no size of 0.
+		asm.JEq.Imm(asm.R4, 0, blockLabel(0)),
+		asm.JLE.Imm(asm.R4, headSize, "fits"),
+		asm.Mov.Imm(asm.R4, headSize),
+		asm.Mov.Reg(asm.R1, ctx).WithSymbol("fits"),
+		asm.Mov.Imm(asm.R2, 0),
+		asm.Mov.Reg(asm.R3, area),
+		asm.FnSkbLoadBytes.Call(),
+	)
+}
+
+// get returns a machine register with the value of r: its own, or tmp.
+func (e *emitter) get(r ir.Reg, tmp asm.Register) asm.Register {
+	if at := e.place[r]; at != onStack {
+		return at
+	}
+	e.add(asm.LoadMem(tmp, asm.RFP, e.stack[r], asm.DWord))
+	return tmp
+}
+
+// copy puts the value of r, which may be NoReg, into tmp.
+func (e *emitter) copy(tmp asm.Register, r ir.Reg) {
+	switch {
+	case r == ir.NoReg:
+		e.add(asm.Mov.Imm(tmp, 0))
+	case e.place[r] != onStack:
+		e.add(asm.Mov.Reg(tmp, e.place[r]))
+	default:
+		e.get(r, tmp)
+	}
+}
+
+// target returns the machine register in which to compute r; put stores it.
+func (e *emitter) target(r ir.Reg) asm.Register {
+	if at := e.place[r]; at != onStack {
+		return at
+	}
+	return asm.R0
+}
+
+func (e *emitter) put(r ir.Reg, from asm.Register) {
+	switch at := e.place[r]; {
+	case at == onStack:
+		e.add(asm.StoreMem(asm.RFP, e.stack[r], from, asm.DWord))
+	case at != from:
+		e.add(asm.Mov.Reg(at, from))
+	}
+}
+
+// instr emits one instruction. Registers hold 32 bits, zero-extended.
+func (e *emitter) instr(i ir.Instr) {
+	dst := e.target(i.Dst)
+	switch i.Op {
+	case ir.Mov:
+		if i.B.Reg != ir.NoReg {
+			e.copy(dst, i.B.Reg)
+			e.unlink(dst)
+			break
+		}
+		e.add(asm.Mov.Imm32(dst, int32(i.B.Imm)))
+		if e.blur && i.Dst != ir.Level && i.Dst != ir.Ext {
+			// The verifier would follow every constant offset and type on its own through
+			// all that comes after it, level by level: 420,000 instructions for
+			// "inner host A". To add 0 from memory makes it forget them.
+			e.add(asm.LoadMem(asm.R1, area, headSize, asm.Word), asm.Add.Reg32(dst, asm.R1))
+		}
+	case ir.Load:
+		e.load(i)
+		return
+	case ir.LoadMeta:
+		if i.B.Imm == ir.MetaLen {
+			e.add(asm.LoadMem(dst, ctx, skbLen, asm.Word))
+		} else {
+			e.add(asm.LoadMem(dst, ctx, skbVLANPresent, asm.Word), asm.LSh.Imm(dst, 2))
+		}
+	default:
+		op := map[ir.Op]asm.ALUOp{ir.Add: asm.Add, ir.Sub: asm.Sub, ir.And: asm.And, ir.Shl: asm.LSh, ir.Shr: asm.RSh}[i.Op]
+		if i.B.Reg != ir.NoReg {
+			// The destination may be the second operand.
+			b := e.get(i.B.Reg, asm.R1)
+			e.copy(asm.R0, i.A)
+			e.add(op.Reg32(asm.R0, b))
+			e.put(i.Dst, asm.R0)
+			return
+		}
+		if e.place[i.Dst] == onStack || i.A == ir.NoReg || e.place[i.Dst] != e.place[i.A] {
+			e.copy(dst, i.A)
+		}
+		if i.B.Imm != 0 || i.Op == ir.And {
+			e.add(op.Imm32(dst, int32(i.B.Imm)))
+		} else {
+			e.unlink(dst)
+		}
+	}
+	e.put(i.Dst, dst)
+}
+
+// load emits a load. Within has made sure that the bytes are there.
+func (e *emitter) load(i ir.Instr) {
+	size := map[uint8]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word}[i.Size]
+	last := int64(headSize) - int64(i.Size)
+	dst := e.target(i.Dst)
+	off := int64(i.B.Imm)
+	swap := func() {
+		if i.Size > 1 {
+			e.add(asm.HostTo(asm.BE, dst, size))
+		}
+	}
+	switch {
+	case i.A == ir.NoReg && off <= last:
+		e.add(asm.LoadMem(dst, area, int16(off), size))
+		swap()
+	case i.A == ir.NoReg:
+		e.add(e.call(i.Dst, asm.LoadAbs(int32(off), size))...)
+		dst = asm.R0
+	default:
+		name := fmt.Sprintf("load%d", len(e.out))
+		e.offset(i.A, i.B.Imm)
+		e.add(
+			asm.JGT.Imm(asm.R1, int32(last), name+".far"),
+			asm.Add.Reg(asm.R1, area),
+			asm.LoadMem(dst, asm.R1, 0, size))
+		swap()
+		e.mark(name)
+		far := e.call(i.Dst, asm.LoadInd(asm.R0, asm.R1, 0, size))
+		far[0] = far[0].WithSymbol(name + ".far")
+		// The verifier takes the result for 64 unknown bits. With the same bounds as that
+		// of the straight way, it need not look at what follows once more.
+		far = append(far, asm.Mov.Reg32(dst, asm.R0))
+		if i.Size < 4 {
+			far = append(far, asm.And.Imm32(dst, 1<<(8*i.Size)-1))
+		}
+		e.slow = append(append(e.slow, far...), asm.Ja.Label(name))
+	}
+	e.put(i.Dst, dst)
+}
+
+// offset computes an offset in the packet in R1.
+func (e *emitter) offset(base ir.Reg, off uint32) {
+	e.copy(asm.R1, base)
+	if off != 0 {
+		e.add(asm.Add.Imm(asm.R1, int32(off)))
+	}
+	e.unlink(asm.R1)
+}
+
+// unlink makes the verifier forget that a register is a copy of another. It would
+// learn about one from comparisons of the other, and tell states apart by what is a
+// copy of what. It does not look through an or.
+func (e *emitter) unlink(r asm.Register) {
+	if e.blur {
+		e.add(asm.Or.Imm(r, 0))
+	}
+}
+
+// call returns a load into R0 by a call, which returns it in the host's byte order
+// and overwrites R1 to R5: what is needed of them is put on the stack meanwhile.
+func (e *emitter) call(dst ir.Reg, insn asm.Instruction) asm.Instructions {
+	var before, after asm.Instructions
+	for r, at := range e.place {
+		if at >= asm.R2 && at <= asm.R5 && e.live>>r&1 == 1 && ir.Reg(r) != dst {
+			before = append(before, asm.StoreMem(asm.RFP, e.stack[r], at, asm.DWord))
+			after = append(after, asm.LoadMem(at, asm.RFP, e.stack[r], asm.DWord))
+		}
+	}
+	return slices.Concat(before, asm.Instructions{insn}, after)
+}
+
+// branch emits the end of a block; next is the block that follows.
+func (e *emitter) branch(b ir.Block, next int) {
+	yes, no := blockLabel(b.True), blockLabel(b.False)
+	v := int32(b.B.Imm)
+	// jump emits the test, or its opposite where that saves a jump.
+	jump := func(op, opposite asm.JumpOp, emit func(op asm.JumpOp, to string)) {
+		switch {
+		case b.True == next && opposite != asm.InvalidJumpOp:
+			emit(opposite, no)
+		default:
+			emit(op, yes)
+			if b.False != next {
+				e.add(asm.Ja.Label(no))
+			}
+		}
+	}
+	compare := func(op, opposite asm.JumpOp) {
+		if b.B.Reg != ir.NoReg {
+			r, a := e.get(b.B.Reg, asm.R1), e.get(b.A, asm.R0)
+			jump(op, opposite, func(op asm.JumpOp, to string) { e.add(op.Reg32(a, r, to)) })
+			return
+		}
+		a := e.get(b.A, asm.R0)
+		jump(op, opposite, func(op asm.JumpOp, to string) { e.add(op.Imm32(a, v, to)) })
+	}
+	switch b.Cond {
+	case ir.Always:
+		if b.True != next {
+			e.add(asm.Ja.Label(yes))
+		}
+	case ir.Eq:
+		compare(asm.JEq, asm.JNE)
+	case ir.Gt:
+		compare(asm.JGT, asm.JLE)
+	case ir.Ge:
+		compare(asm.JGE, asm.JLT)
+	case ir.Set:
+		compare(asm.JSet, asm.InvalidJumpOp)
+	case ir.Within:
+		if b.A == ir.NoReg {
+			e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
+			jump(asm.JGE, asm.JLT, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, v, to)) })
+			return
+		}
+		// 64 bits, so that an offset that is Absent does not wrap around.
+		e.offset(b.A, b.B.Imm)
+		e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
+		jump(asm.JLE, asm.JGT, func(op asm.JumpOp, to string) { e.add(op.Reg(asm.R1, asm.R0, to)) })
+	case ir.Again:
+		a := e.get(b.A, asm.R0)
+		e.add(asm.JGE.Imm32(a, v, no), asm.Add.Imm32(a, 1))
+		e.put(b.A, a)
+		e.add(asm.Ja.Label(yes))
+	}
+}

@@ -1,0 +1,87 @@
+// Package filter compiles the filter language, pcap-filter(7) plus scopes
+// that look inside tunnels, into the intermediate form of package ir:
+//
+//	text -> lex -> parse -> tree -> lower -> ir.Prog
+//
+// It makes no system calls: names are looked up through [Names].
+package filter
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"unicode/utf8"
+
+	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// Options say what packets an expression is compiled for.
+type Options struct {
+	// LinkType is what packets start with.
+	LinkType header.LinkType
+	// Table has the headers that are walked.
+	Table *header.Table
+	// Depth is how many tunnel levels are walked, 1 to header.MaxDepth.
+	Depth int
+	// Names looks up what is not a number. Nil knows no names.
+	Names Names
+}
+
+// Names looks up the names in expressions. An error says why it cannot; the name
+// itself need not be repeated.
+type Names interface {
+	// Hosts returns the addresses of a host.
+	Hosts(name string) ([]netip.Addr, error)
+	// Network returns the address of a network, as in /etc/networks.
+	Network(name string) (netip.Prefix, error)
+	// Port returns the port of a service with the protocol "tcp", "udp" or "sctp".
+	Port(protocol, name string) (uint16, error)
+	// Protocol returns the number of an IP protocol.
+	Protocol(name string) (uint8, error)
+	// Ether returns a host's MAC address, as in /etc/ethers.
+	Ether(name string) (net.HardwareAddr, error)
+}
+
+// Error is what is wrong with an expression, and where.
+type Error struct {
+	Text     string // the expression
+	Pos, End int    // the place in Text, in bytes; empty at the end of the text
+	Msg      string
+}
+
+// Error returns one line: the reason, and the column in characters, from 1.
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s, at column %d", e.Msg, e.Column())
+}
+
+// Column returns the place as a number of characters, from 1.
+func (e *Error) Column() int { return utf8.RuneCountInString(e.Text[:e.Pos]) + 1 }
+
+// Compile returns the program for an expression. An expression of nothing but
+// white space accepts every packet. The error is an *Error if the expression
+// is wrong.
+func Compile(text string, opt Options) (*ir.Prog, error) {
+	if opt.Depth < 1 || opt.Depth > header.MaxDepth {
+		return nil, fmt.Errorf("depth %d is not between 1 and %d", opt.Depth, header.MaxDepth)
+	}
+	if name, _ := opt.LinkType.Name(); name == "" {
+		return nil, fmt.Errorf("link type %d is not supported by filters", opt.LinkType)
+	}
+	tree, err := parse(text, opt)
+	if err != nil {
+		return nil, err
+	}
+	p := lower(tree, opt)
+	if err := p.Verify(); err != nil {
+		return nil, fmt.Errorf("compiling %q: %w", text, err)
+	}
+	return p, nil
+}
+
+// UsesTunnels reports whether the expression looks into tunnels: whether it has
+// a scope or a tunnel primitive. It is false for an expression that is wrong.
+func UsesTunnels(text string, opt Options) bool {
+	tree, err := parse(text, opt)
+	return err == nil && usesTunnels(tree)
+}

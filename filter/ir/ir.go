@@ -1,0 +1,597 @@
+// Package ir is the intermediate form of filters: basic blocks over a few
+// 32-bit registers. What a filter means is decided once, by whoever builds the
+// program; [Prog.Match] says what a program means, and the back ends only translate.
+//
+//	prog   = block+                                 the first block is the entry
+//	block  = instr* cond                            then go to True or to False
+//	instr  = reg = a op b                           mov add sub and shl shr, mod 2^32
+//	       | reg = load size [a + imm]              1, 2 or 4 bytes, network byte order
+//	       | reg = meta                             what is known about the packet
+//	cond   = always | a == b | a > b | a >= b | a & b != 0
+//	       | a + imm <= captured length             within: those bytes can be loaded
+//	       | again a < imm                          a++, and back to a head
+//	target = block | accept | reject
+//
+// Nothing fails in silence: a load needs a within before it on every path, and
+// what happens otherwise is an edge like any other. All edges go forward but
+// one: the true edge of again goes back to the head of a loop, and its register counts
+// how often. So there are loops, over tunnel levels and extension headers, and
+// every one ends.
+package ir
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Reg is a register. Their number is that of classic BPF's memory cells.
+type Reg uint8
+
+// The registers, by the role that the filter compiler gives them.
+const (
+	L2    Reg = iota // where the level starts
+	L3               // where its network header starts
+	L4               // where its transport header starts
+	Kind             // what the level starts with, as an EtherType
+	Type             // EtherType of the network header
+	Proto            // IP protocol of the transport header
+	Cur              // where the next level starts
+	Level            // how many levels have been walked since level 1
+	Ext              // how many extension headers have been walked since the first
+	S2               // like L2, L3 and Type: where a tunnel primitive outside a
+	S3               // scope has shifted the rest of the expression
+	SType            //
+	T0               // temporaries
+	T1               //
+	T2               //
+	NRegs            // how many there are
+
+	// NoReg as an operand reads as 0.
+	NoReg Reg = 0xff
+)
+
+func (r Reg) String() string {
+	if r < NRegs {
+		return [...]string{"l2", "l3", "l4", "kind", "type", "proto", "cur", "level", "ext", "s2", "s3", "stype", "t0", "t1", "t2"}[r]
+	}
+	return "0"
+}
+
+// Absent is the offset of a header that is not there: no within holds for it.
+const Absent = 1 << 31
+
+// Op is what an instruction does.
+type Op uint8
+
+const (
+	Mov      Op = iota // Dst = B
+	Add                // Dst = A + B
+	Sub                // Dst = A - B
+	And                // Dst = A & B
+	Shl                // Dst = A << B
+	Shr                // Dst = A >> B
+	Load               // Dst = the Size bytes at A + B.Imm
+	LoadMeta           // Dst = the fact MetaLen or MetaTag, by B.Imm
+)
+
+// Facts about a packet that are not in its bytes.
+const (
+	// MetaLen is how long the packet was on the wire, without a tag that is in the metadata.
+	MetaLen = iota
+	// MetaTag is the length of the VLAN tag that the NIC or the kernel took out of
+	// the packet: 4 or 0.
+	MetaTag
+)
+
+// Val is an operand: the register Reg, or the constant Imm if Reg is NoReg.
+type Val struct {
+	Reg Reg
+	Imm uint32
+}
+
+// Imm returns the operand for a constant.
+func Imm(v uint32) Val { return Val{NoReg, v} }
+
+// R returns the operand for a register.
+func R(r Reg) Val { return Val{Reg: r} }
+
+// Instr is one instruction.
+type Instr struct {
+	Op   Op
+	Dst  Reg
+	A    Reg
+	B    Val
+	Size uint8 // of a Load: 1, 2 or 4
+}
+
+// Cond is how a block ends.
+type Cond uint8
+
+const (
+	Always Cond = iota // True
+	Eq                 // True if A == B
+	Gt                 // True if A > B
+	Ge                 // True if A >= B
+	Set                // True if A & B != 0
+	Within             // True if A + B.Imm bytes of the packet were captured
+	Again              // True, a head, after A++, if A < B.Imm
+)
+
+// Targets that are not blocks.
+const (
+	Accept = -1
+	Reject = -2
+)
+
+// Block is a basic block. True and False are indices into Prog.Blocks, Accept, or
+// Reject.
+type Block struct {
+	Code        []Instr
+	Cond        Cond
+	A           Reg
+	B           Val
+	True, False int
+}
+
+// Prog is a filter.
+type Prog struct {
+	Blocks []Block
+	// Heads lists, in ascending order, the blocks that Again returns to.
+	Heads []int
+}
+
+// Meta is what is known about a packet besides its captured bytes.
+type Meta struct {
+	Len uint32 // length on the wire, in bytes
+	Tag uint32 // 4 if a VLAN tag was taken out of the packet, else 0
+}
+
+// Match runs the program on the captured bytes of a packet and reports whether
+// it accepts. It allocates nothing, and does not panic if Verify found nothing.
+func (p *Prog) Match(data []byte, m Meta) bool {
+	var regs [NRegs]uint32
+	val := func(v Val) uint32 {
+		if v.Reg == NoReg {
+			return v.Imm
+		}
+		return regs[v.Reg]
+	}
+	for at := 0; ; {
+		b := &p.Blocks[at]
+		for _, i := range b.Code {
+			a := val(Val{Reg: i.A})
+			v := val(i.B)
+			switch i.Op {
+			case Mov:
+				a = v
+			case Add:
+				a += v
+			case Sub:
+				a -= v
+			case And:
+				a &= v
+			case Shl:
+				a <<= v
+			case Shr:
+				a >>= v
+			case Load:
+				off := a + v
+				a = 0
+				for _, c := range data[off : off+uint32(i.Size)] {
+					a = a<<8 | uint32(c)
+				}
+			case LoadMeta:
+				if a = m.Len; v == MetaTag {
+					a = m.Tag
+				}
+			}
+			regs[i.Dst] = a
+		}
+		a, v := val(Val{Reg: b.A}), val(b.B)
+		var ok bool
+		switch b.Cond {
+		case Always:
+			ok = true
+		case Eq:
+			ok = a == v
+		case Gt:
+			ok = a > v
+		case Ge:
+			ok = a >= v
+		case Set:
+			ok = a&v != 0
+		case Within:
+			ok = uint64(a)+uint64(v) <= uint64(len(data))
+		case Again:
+			if ok = a < v; ok {
+				regs[b.A]++
+			}
+		}
+		if at = b.False; ok {
+			at = b.True
+		}
+		if at < 0 {
+			return at == Accept
+		}
+	}
+}
+
+// reads calls f with the operand's register, if it is one.
+func (v Val) reads(f func(Reg)) {
+	if v.Reg != NoReg {
+		f(v.Reg)
+	}
+}
+
+// Reads calls f for each register that the instruction reads.
+func (i Instr) Reads(f func(Reg)) {
+	if i.Op != Mov && i.Op != LoadMeta {
+		Val{Reg: i.A}.reads(f)
+	}
+	i.B.reads(f)
+}
+
+// Reads calls f for each register that the block's condition reads.
+func (b Block) Reads(f func(Reg)) {
+	if b.Cond != Always {
+		Val{Reg: b.A}.reads(f)
+		b.B.reads(f)
+	}
+}
+
+// Live returns for each block the registers, as bits, that it or what comes
+// after it reads before they are written.
+func (p *Prog) Live() []uint32 {
+	live := make([]uint32, len(p.Blocks))
+	for changed := true; changed; {
+		changed = false
+		for n, b := range slices.Backward(p.Blocks) {
+			if s := b.LiveBefore(0, live); s != live[n] {
+				live[n], changed = s, true
+			}
+		}
+	}
+	return live
+}
+
+// LiveBefore returns the registers that are live before instruction n of the
+// block's code, given what is live on entry to each block.
+func (b Block) LiveBefore(n int, live []uint32) uint32 {
+	var s uint32
+	for _, to := range []int{b.True, b.False} {
+		if to >= 0 {
+			s |= live[to]
+		}
+	}
+	b.Reads(func(r Reg) { s |= 1 << r })
+	for _, i := range slices.Backward(b.Code[n:]) {
+		s &^= 1 << i.Dst
+		i.Reads(func(r Reg) { s |= 1 << r })
+	}
+	return s
+}
+
+// maxAgain is how often a loop may go round.
+const maxAgain = 64
+
+// Verify checks what Match and the back ends rely on: that every target
+// exists, that all edges but those of Again go forward and come back a bounded number of times, that every register is
+// written before it is read, and that every load is within the packet.
+func (p *Prog) Verify() error {
+	if len(p.Blocks) == 0 {
+		return errors.New("ir: program without blocks")
+	}
+	// known holds what is true on entry to a block on every path found so far.
+	type known struct {
+		reached bool
+		defined uint32            // registers, as bits
+		within  [NRegs + 1]uint64 // bytes that are there from a register on; the last from 0 on
+		is      [NRegs + 1]bool   // registers that have the constant v
+		v       [NRegs + 1]uint32
+	}
+	// there returns how many bytes are there from a register on.
+	there := func(k *known, r Reg) uint64 {
+		if all := k.within[NRegs]; k.is[r] && all > uint64(k.v[r]) {
+			return max(k.within[r], all-uint64(k.v[r]))
+		}
+		return k.within[r]
+	}
+	in := make([]known, len(p.Blocks))
+	in[0].reached = true
+	slot := func(r Reg) Reg {
+		if r == NoReg {
+			return NRegs
+		}
+		return r
+	}
+	for n, b := range p.Blocks {
+		fail := func(format string, a ...any) error {
+			return fmt.Errorf("ir: block %d: %s", n, fmt.Sprintf(format, a...))
+		}
+		k := in[n]
+		if !k.reached {
+			return fail("cannot be reached")
+		}
+		if slices.Contains(p.Heads, n) {
+			// Registers change from level to level, the packet does not.
+			k.within = [NRegs + 1]uint64{NRegs: k.within[NRegs]}
+			k.is = [NRegs + 1]bool{}
+		}
+		var err error
+		read := func(r Reg) {
+			if r >= NRegs {
+				err = fail("no register %d", r)
+			} else if k.defined>>r&1 == 0 {
+				err = fail("%v is read before it is written", r)
+			}
+		}
+		for _, i := range b.Code {
+			i.Reads(read)
+			switch {
+			case err != nil:
+				return err
+			case i.Op > LoadMeta || i.Dst >= NRegs:
+				return fail("bad instruction %v", i)
+			case (i.Op == Shl || i.Op == Shr) && (i.B.Reg != NoReg || i.B.Imm > 31):
+				return fail("%v shifts by what may be more than 31 bits", i)
+			case i.Op == LoadMeta && (i.B.Reg != NoReg || i.B.Imm > MetaTag):
+				return fail("bad instruction %v", i)
+			case i.Op == Load && (i.B.Reg != NoReg || i.Size != 1 && i.Size != 2 && i.Size != 4):
+				return fail("bad instruction %v", i)
+			case i.Op == Load && uint64(i.B.Imm)+uint64(i.Size) > there(&k, slot(i.A)):
+				return fail("%v may be beyond the packet", i)
+			}
+			is, v := i.Op == Mov && i.B.Reg == NoReg, i.B.Imm
+			var within uint64
+			if i.Op == Mov && i.B.Reg != NoReg {
+				is, v, within = k.is[i.B.Reg], k.v[i.B.Reg], k.within[i.B.Reg]
+			}
+			k.defined |= 1 << i.Dst
+			k.is[i.Dst], k.v[i.Dst], k.within[i.Dst] = is, v, within
+		}
+		if b.Reads(read); err != nil {
+			return err
+		}
+		yes := k
+		if b.Cond == Within {
+			if b.B.Reg != NoReg || b.B.Imm >= Absent {
+				return fail("within needs a constant below 2^31")
+			}
+			yes.within[slot(b.A)] = max(there(&k, slot(b.A)), uint64(b.B.Imm))
+		}
+		edge := func(to int, k known) error {
+			switch {
+			case to == Accept || to == Reject:
+				return nil
+			case to <= n || to >= len(p.Blocks):
+				return fail("edge to %d", to)
+			case !in[to].reached:
+				k.reached = true
+				in[to] = k
+				return nil
+			}
+			in[to].defined &= k.defined
+			var merged [NRegs + 1]uint64
+			for r := range merged {
+				merged[r] = min(there(&in[to], Reg(r)), there(&k, Reg(r)))
+				in[to].is[r] = in[to].is[r] && k.is[r] && in[to].v[r] == k.v[r]
+			}
+			in[to].within = merged
+			return nil
+		}
+		switch {
+		case b.Cond > Again:
+			return fail("bad condition %d", b.Cond)
+		case b.Cond == Again:
+			if !slices.Contains(p.Heads, b.True) || b.True > n {
+				return fail("again to %d, which is no head before it", b.True)
+			}
+			if b.A >= NRegs || b.B.Reg != NoReg || b.B.Imm > maxAgain {
+				return fail("again needs a register and a constant up to %d", maxAgain)
+			}
+			if missing := in[b.True].defined &^ k.defined; missing != 0 {
+				return fail("again loses registers")
+			}
+			for m := range p.body(n) {
+				for _, i := range p.Blocks[m].Code {
+					if i.Dst == b.A {
+						return fail("%v in block %d changes the loop's counter", i, m)
+					}
+				}
+			}
+		default:
+			if err := edge(b.True, yes); err != nil {
+				return err
+			}
+		}
+		if b.Cond != Always {
+			if err := edge(b.False, k); err != nil {
+				return err
+			}
+		}
+	}
+	for n, h := range p.Heads {
+		if h < 0 || h >= len(p.Blocks) || n > 0 && h <= p.Heads[n-1] {
+			return fmt.Errorf("ir: bad head %d", h)
+		}
+	}
+	return nil
+}
+
+// body returns the blocks of the loop that block n, which ends with Again,
+// closes: those from its head on that lead to n.
+func (p *Prog) body(n int) map[int]bool {
+	in := map[int]bool{n: true}
+	for m := n - 1; m >= p.Blocks[n].True; m-- {
+		b := p.Blocks[m]
+		if in[b.True] && b.Cond != Again || in[b.False] && b.Cond != Always {
+			in[m] = true
+		}
+	}
+	return in
+}
+
+// Unroll returns the program without Again: with as many more copies of what
+// each head leads back to as it may go round. Classic BPF and kernels before 5.3
+// need that. The loops' counters have to be 0 where they are entered.
+func (p *Prog) Unroll() *Prog {
+	loops := make([][]int, len(p.Blocks)) // the heads of the loops that a block is part of
+	times := map[int]int{}
+	for n, b := range p.Blocks {
+		if b.Cond != Again {
+			continue
+		}
+		times[b.True] = int(b.B.Imm)
+		for m := range p.body(n) {
+			if !slices.Contains(loops[m], b.True) {
+				loops[m] = append(loops[m], b.True)
+			}
+		}
+	}
+	// A copy of a block is made for each number of turns left in its loops.
+	type turns map[int]int
+	name := func(n int, left turns) string {
+		s := fmt.Sprint(n)
+		for _, h := range loops[n] {
+			s += fmt.Sprint(",", h, ":", left[h])
+		}
+		return s
+	}
+	at := map[string]int{}
+	var post []Block // in post-order, targets counted in that order too
+	var visit func(n int, left turns) int
+	// enter goes from a block of the loops in from to block to.
+	enter := func(to int, from []int, left turns) int {
+		if to < 0 {
+			return to
+		}
+		next := turns{}
+		for _, h := range loops[to] {
+			if next[h] = times[h]; slices.Contains(from, h) {
+				next[h] = left[h]
+			}
+		}
+		return visit(to, next)
+	}
+	visit = func(n int, left turns) int {
+		key := name(n, left)
+		if done, ok := at[key]; ok {
+			return done
+		}
+		b := p.Blocks[n]
+		switch {
+		case b.Cond == Again && left[b.True] > 0:
+			again := maps.Clone(left)
+			again[b.True]--
+			turn := uint32(times[b.True] - again[b.True])
+			b.Code = append(slices.Clip(b.Code), Instr{Op: Mov, Dst: b.A, A: NoReg, B: Imm(turn)})
+			b.True = enter(b.True, loops[n], again)
+			b.Cond, b.A, b.B, b.False = Always, NoReg, Imm(0), b.True
+		case b.Cond == Again:
+			b.True = enter(b.False, loops[n], left)
+			b.Cond, b.A, b.B, b.False = Always, NoReg, Imm(0), b.True
+		default:
+			b.True = enter(b.True, loops[n], left)
+			if b.False = b.True; b.Cond != Always {
+				b.False = enter(p.Blocks[n].False, loops[n], left)
+			}
+		}
+		post = append(post, b)
+		at[key] = len(post) - 1
+		return len(post) - 1
+	}
+	enter(0, nil, nil)
+	u := &Prog{Blocks: post}
+	slices.Reverse(u.Blocks)
+	for n := range u.Blocks {
+		for _, to := range []*int{&u.Blocks[n].True, &u.Blocks[n].False} {
+			if *to >= 0 {
+				*to = len(post) - 1 - *to
+			}
+		}
+	}
+	u.sweep()
+	return u
+}
+
+// sweep leaves out instructions whose result nobody reads: what counted turns.
+func (p *Prog) sweep() {
+	live := p.Live()
+	for n := range p.Blocks {
+		b := &p.Blocks[n]
+		var keep []Instr
+		for k, i := range b.Code {
+			if b.LiveBefore(k+1, live)>>i.Dst&1 == 1 {
+				keep = append(keep, i)
+			}
+		}
+		b.Code = keep
+	}
+}
+
+func (v Val) String() string {
+	if v.Reg != NoReg {
+		return v.Reg.String()
+	}
+	return fmt.Sprintf("%#x", v.Imm)
+}
+
+func address(a Reg, off uint32) string {
+	if a == NoReg {
+		return fmt.Sprint(off)
+	}
+	return fmt.Sprintf("%v + %d", a, off)
+}
+
+func (i Instr) String() string {
+	switch i.Op {
+	case Mov:
+		return fmt.Sprintf("%v = %v", i.Dst, i.B)
+	case Load:
+		return fmt.Sprintf("%v = load%d [%s]", i.Dst, i.Size, address(i.A, i.B.Imm))
+	case LoadMeta:
+		return fmt.Sprintf("%v = %s", i.Dst, [...]string{"len", "taglen"}[min(i.B.Imm, 1)])
+	}
+	return fmt.Sprintf("%v = %v %s %v", i.Dst, i.A, [...]string{Add: "+", Sub: "-", And: "&", Shl: "<<", Shr: ">>", LoadMeta: "?"}[min(i.Op, LoadMeta)], i.B)
+}
+
+// String lists the program, a block's label in front of its instructions.
+func (p *Prog) String() string {
+	var s strings.Builder
+	to := func(n int) string {
+		switch n {
+		case Accept:
+			return "accept"
+		case Reject:
+			return "reject"
+		}
+		return fmt.Sprintf("b%d", n)
+	}
+	for n, b := range p.Blocks {
+		label := fmt.Sprintf("b%d:", n)
+		if slices.Contains(p.Heads, n) {
+			label = fmt.Sprintf("b%d*", n)
+		}
+		for _, i := range b.Code {
+			fmt.Fprintf(&s, "%-6s%v\n", label, i)
+			label = ""
+		}
+		fmt.Fprintf(&s, "%-6s", label)
+		switch b.Cond {
+		case Always:
+			fmt.Fprintf(&s, "goto %s\n", to(b.True))
+			continue
+		case Within:
+			fmt.Fprintf(&s, "if %s <= captured", address(b.A, b.B.Imm))
+		case Again:
+			fmt.Fprintf(&s, "if %v++ < %v", b.A, b.B)
+		default:
+			fmt.Fprintf(&s, "if %v %s %v", b.A, [...]string{Eq: "==", Gt: ">", Ge: ">=", Set: "&"}[b.Cond], b.B)
+		}
+		fmt.Fprintf(&s, " goto %s else %s\n", to(b.True), to(b.False))
+	}
+	return s.String()
+}

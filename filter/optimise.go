@@ -1,0 +1,293 @@
+package filter
+
+import (
+	"slices"
+
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// fact is what is known about a register where a block starts or an edge goes.
+type fact struct {
+	is     bool   // its value is v
+	v      uint32 //
+	not    []uint32
+	within uint64   // this many bytes from it on were captured
+	loaded ir.Instr // the load that it holds the result of, if Size > 0
+}
+
+func (f fact) isNot(v uint32) bool {
+	if f.is {
+		return f.v != v
+	}
+	return slices.Contains(f.not, v)
+}
+
+// facts has one for each register, and one for NoReg at the end.
+type facts [ir.NRegs + 1]fact
+
+func slot(r ir.Reg) ir.Reg { return min(r, ir.NRegs) }
+
+// optimise returns a program that does the same and less: a load of what is
+// in a register already, a comparison whose result is known from an earlier
+// one, and a within that another one implies are left out. It goes on until nothing changes.
+func optimise(p *ir.Prog) *ir.Prog {
+	for range 8 {
+		q := pass(p)
+		if q.String() == p.String() {
+			break
+		}
+		p = q
+	}
+	return p
+}
+
+// pass finds the facts at each block from the first to the last, and rebuilds
+// the blocks from the last to the first.
+func pass(p *ir.Prog) *ir.Prog {
+	in := make([]*facts, len(p.Blocks))
+	in[0] = &facts{}
+	blocks := slices.Clone(p.Blocks)
+	for n := range blocks {
+		b := &blocks[n]
+		k := in[n]
+		if k == nil {
+			continue // all that led here has been decided
+		}
+		if slices.Contains(p.Heads, n) {
+			*k = facts{ir.NRegs: {within: k[ir.NRegs].within}}
+		}
+		k.run(b)
+		yes, no := *k, *k
+		switch k.decide(b.Cond, b.A, b.B) {
+		case known:
+			b.Cond, b.False = ir.Always, b.True
+		case refuted:
+			b.Cond, b.True = ir.Always, b.False
+		default:
+			yes.learn(b, true)
+			no.learn(b, false)
+		}
+		if b.Cond != ir.Again {
+			b.True = yes.thread(p, b.True)
+			yes.meet(in, b.True)
+		}
+		if b.Cond != ir.Always {
+			b.False = no.thread(p, b.False)
+			no.meet(in, b.False)
+		}
+	}
+
+	l, live := newBuilder(), p.Live()
+	at := make([]block, len(blocks))
+	heads := map[int]block{}
+	target := func(n int) block {
+		if n < 0 {
+			return block(n)
+		}
+		return at[n]
+	}
+	for n := len(blocks) - 1; n >= 0; n-- {
+		b := blocks[n]
+		if in[n] == nil {
+			continue
+		}
+		if b.Cond == ir.Again {
+			if _, ok := heads[b.True]; !ok {
+				heads[b.True] = l.head(regs(live[b.True]))
+			}
+			at[n] = l.add(slices.Clone(b.Code), b.Cond, b.A, b.B, heads[b.True], target(b.False))
+			continue
+		}
+		at[n] = l.add(slices.Clone(b.Code), b.Cond, b.A, b.B, target(b.True), target(b.False))
+		if h, ok := heads[n]; ok {
+			l.loop(h, at[n])
+			at[n] = h
+		}
+	}
+	return l.finish(at[0])
+}
+
+// run applies the block's code to the facts, and leaves out what is no news.
+func (k *facts) run(b *ir.Block) {
+	var code []ir.Instr
+	for _, i := range b.Code {
+		if i.Op == ir.Load && i.A == slot(i.A) && k[i.A].is {
+			i.A, i.B.Imm = ir.NoReg, i.B.Imm+k[i.A].v
+		}
+		if i.B.Reg != ir.NoReg && k[i.B.Reg].is {
+			i.B = ir.Imm(k[i.B.Reg].v)
+		}
+		if i.Op == ir.Add && i.A != ir.NoReg && k[i.A].is && i.B.Reg == ir.NoReg {
+			i = mov(i.Dst, k[i.A].v+i.B.Imm)
+		}
+		if i.Op == ir.Add && i.B.Reg != ir.NoReg && i.A != ir.NoReg && k[i.A].is && k[i.A].v == 0 {
+			i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: i.B}
+		}
+		if i.Op == ir.Load {
+			if k[i.Dst].loaded == i {
+				continue
+			}
+			held := slices.IndexFunc(k[:ir.NRegs], func(f fact) bool {
+				l := f.loaded
+				return l.Size == i.Size && l.Op == i.Op && l.A == i.A && l.B == i.B
+			})
+			if held >= 0 {
+				i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: ir.R(ir.Reg(held))}
+			}
+		}
+		var f fact
+		switch {
+		case i.Op == ir.Mov && i.B.Reg == ir.NoReg:
+			if k[i.Dst].is && k[i.Dst].v == i.B.Imm {
+				continue
+			}
+			f = fact{is: true, v: i.B.Imm}
+		case i.Op == ir.Mov:
+			f = k[i.B.Reg]
+		case i.Op == ir.Load && i.A != i.Dst:
+			f.loaded = i
+		}
+		// What was loaded from an address in the old value is no longer at it.
+		for r := range k {
+			if k[r].loaded.Size > 0 && k[r].loaded.A == i.Dst {
+				k[r].loaded = ir.Instr{}
+			}
+		}
+		if f.loaded.Size > 0 && f.loaded.A == i.Dst {
+			f.loaded = ir.Instr{}
+		}
+		k[i.Dst] = f
+		code = append(code, i)
+	}
+	b.Code = code
+	if b.Cond == ir.Within && b.A != ir.NoReg && k[b.A].is && k[b.A].v < ir.Absent {
+		b.A, b.B = ir.NoReg, ir.Imm(b.B.Imm+k[b.A].v)
+	}
+}
+
+// answer is what the facts say about a condition.
+type answer uint8
+
+const (
+	open answer = iota
+	known
+	refuted
+)
+
+func (k *facts) decide(c ir.Cond, a ir.Reg, b ir.Val) answer {
+	if b.Reg != ir.NoReg || c == ir.Again {
+		return open
+	}
+	yes := func(v bool) answer {
+		if v {
+			return known
+		}
+		return refuted
+	}
+	f := k[slot(a)]
+	switch c {
+	case ir.Always:
+		return known
+	case ir.Within:
+		switch {
+		case uint64(b.Imm) <= f.within && f.within > 0:
+			return known
+		case f.is && f.v >= ir.Absent:
+			return refuted
+		}
+	case ir.Eq:
+		switch {
+		case f.is:
+			return yes(f.v == b.Imm)
+		case slices.Contains(f.not, b.Imm):
+			return refuted
+		}
+	case ir.Ge:
+		if f.is {
+			return yes(f.v >= b.Imm)
+		}
+	case ir.Gt:
+		if f.is {
+			return yes(f.v > b.Imm)
+		}
+	case ir.Set:
+		if f.is {
+			return yes(f.v&b.Imm != 0)
+		}
+	}
+	return open
+}
+
+// learn adds what the branch that is taken says.
+func (k *facts) learn(b *ir.Block, yes bool) {
+	f := &k[slot(b.A)]
+	switch {
+	case b.Cond == ir.Within && yes:
+		f.within = max(f.within, uint64(b.B.Imm))
+	case b.Cond == ir.Eq && b.B.Reg == ir.NoReg && yes:
+		*f = fact{is: true, v: b.B.Imm, within: f.within, loaded: f.loaded}
+	case b.Cond == ir.Eq && b.B.Reg == ir.NoReg:
+		f.not = append(slices.Clip(f.not), b.B.Imm)
+	}
+}
+
+// thread follows an edge through blocks that do nothing but branch, where the
+// facts at the edge say how they will.
+func (k *facts) thread(p *ir.Prog, to int) int {
+	for to >= 0 && len(p.Blocks[to].Code) == 0 && !slices.Contains(p.Heads, to) {
+		b := p.Blocks[to]
+		switch k.decide(b.Cond, b.A, b.B) {
+		case known:
+			to = b.True
+		case refuted:
+			to = b.False
+		default:
+			return to
+		}
+	}
+	return to
+}
+
+// there returns how many bytes are known to be captured from register r on.
+func (k *facts) there(r int) uint64 {
+	if all := k[ir.NRegs].within; k[r].is && all > uint64(k[r].v) {
+		return max(k[r].within, all-uint64(k[r].v))
+	}
+	return k[r].within
+}
+
+// meet adds an edge with the facts k to block n: what holds there is what holds
+// on all edges.
+func (k *facts) meet(in []*facts, n int) {
+	if n < 0 {
+		return
+	}
+	if in[n] == nil {
+		c := *k
+		in[n] = &c
+		return
+	}
+	var there [len(k)]uint64
+	for r := range there {
+		there[r] = in[n].there(r)
+	}
+	for r := range in[n] {
+		f, g := &in[n][r], k[r]
+		if f.is != g.is || f.v != g.v {
+			f.not = slices.Compact(slices.Sorted(func(yield func(uint32) bool) {
+				for _, v := range slices.Concat(f.not, g.not) {
+					if f.isNot(v) && g.isNot(v) && !yield(v) {
+						return
+					}
+				}
+			}))
+			f.is, f.v = false, 0
+		} else if !f.is {
+			f.not = slices.DeleteFunc(slices.Clone(f.not), func(v uint32) bool { return !slices.Contains(g.not, v) })
+		}
+		f.within = min(there[r], k.there(r))
+		if f.loaded != g.loaded {
+			f.loaded = ir.Instr{}
+		}
+	}
+}
