@@ -1,0 +1,86 @@
+package capture
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// LiveOptions says how OpenLive captures. The zero value keeps packets up to
+// MaxSnapLen, not promiscuous, in a ring of DefaultBufferSize.
+type LiveOptions struct {
+	// SnapLen is the most bytes of a packet that are kept, a VLAN tag that the
+	// kernel had taken out included. 0 means MaxSnapLen.
+	SnapLen uint32
+	// Promiscuous asks for packets to other stations as well.
+	Promiscuous bool
+	// BufferSize is the size of the ring in bytes, for each interface. 0 means
+	// DefaultBufferSize. The kernel may not have that much: see Live.BufferSize.
+	BufferSize int
+	// BlockTimeout is the longest that a packet waits in the ring for others to
+	// come, in whole milliseconds from 1 to 65535. 0 means DefaultBlockTimeout.
+	BlockTimeout time.Duration
+	// Filter attaches a filter to the socket of one interface, through
+	// SO_ATTACH_BPF or SO_ATTACH_FILTER. The socket is not bound yet, so no packet
+	// that the filter would reject is ever captured. The filter should return
+	// SnapLen for a packet that it accepts, so that the kernel copies no more, and must
+	// not be locked (SO_LOCK_FILTER): Stop replaces it.
+	// With no Filter, every packet is captured.
+	Filter func(conn syscall.RawConn, iface Interface) error
+	// OnDown is called, from within Next, when an interface was lost: err is
+	// ErrInterfaceDown or ErrInterfaceGone. The capture goes on with the others.
+	OnDown func(iface Interface, err error)
+}
+
+const (
+	// MaxSnapLen is the longest packet that is captured, in bytes: tcpdump's default,
+	// and more than a GSO super-packet.
+	MaxSnapLen = 262144
+	// DefaultBufferSize is in bytes, for each interface.
+	DefaultBufferSize = 32 << 20
+	// DefaultBlockTimeout is short enough for output that somebody watches.
+	DefaultBlockTimeout = 100 * time.Millisecond
+)
+
+var (
+	// ErrInterfaceDown tells that an interface was set down. It stays part of the
+	// capture, which goes on by itself when the interface is up again.
+	ErrInterfaceDown = errors.New("the interface is down")
+	// ErrInterfaceGone tells that an interface was removed, or moved to another
+	// network namespace.
+	ErrInterfaceGone = errors.New("the interface was removed")
+)
+
+// DeviceInfo describes an interface of the network namespace.
+type DeviceInfo struct {
+	Name        string
+	Index       int
+	Description string // the alias that the administrator gave it (ip link set ... alias)
+	Up          bool   // IFF_UP
+	Running     bool   // IFF_RUNNING: up, and has a carrier
+	Loopback    bool
+	Addresses   []netip.Prefix
+}
+
+// sortDevices sorts like libpcap's get_figure_of_merit: what is up and running first,
+// loopback after others, else by index.
+func sortDevices(devices []DeviceInfo) {
+	rank := func(d DeviceInfo) (n int) {
+		if !d.Running {
+			n += 4
+		}
+		if !d.Up {
+			n += 2
+		}
+		if d.Loopback {
+			n++
+		}
+		return n
+	}
+	slices.SortFunc(devices, func(a, b DeviceInfo) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Index, b.Index))
+	})
+}

@@ -1,0 +1,656 @@
+package capture
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Live is a capture from network interfaces. One goroutine calls Next and, at the
+// end, Close; Stop and Stats may be called from any.
+type Live struct {
+	opt        LiveOptions
+	interfaces []Interface
+	rings      []*ring
+	polls      []unix.PollFd // one for each ring, and the last for wake
+	last       *ring         // whose packet the last Next returned
+
+	stopped  atomic.Bool
+	draining bool // stopped, and the kernel writes to no ring any more
+
+	done    <-chan struct{} // of the last Next's context
+	release func() bool     // ends its hold on wake
+
+	mu     sync.Mutex // for what follows, and the statistics of the rings
+	wake   int        // eventfd that ends a poll
+	closed bool
+}
+
+// OpenLive starts to capture from the named interfaces of the calling thread's
+// network namespace: from its return on, whatever passes the filter is captured.
+// It needs CAP_NET_RAW. An error starts with the name of the interface.
+func OpenLive(names []string, opt LiveOptions) (*Live, error) {
+	if len(names) == 0 {
+		return nil, errors.New("no interface to capture from")
+	}
+	if opt.SnapLen == 0 || opt.SnapLen > MaxSnapLen {
+		opt.SnapLen = MaxSnapLen
+	}
+	if opt.BufferSize <= 0 {
+		opt.BufferSize = DefaultBufferSize
+	}
+	if opt.BlockTimeout <= 0 {
+		opt.BlockTimeout = DefaultBlockTimeout
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	l := &Live{opt: opt, wake: wake, release: func() bool { return true }}
+	for i, name := range names {
+		r, err := openRing(name, &l.opt)
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		r.index = i
+		l.rings = append(l.rings, r)
+		l.interfaces = append(l.interfaces, r.iface)
+		l.polls = append(l.polls, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+	}
+	l.polls = append(l.polls, unix.PollFd{Fd: int32(wake), Events: unix.POLLIN})
+	return l, nil
+}
+
+// Interfaces returns the interfaces in the order in which OpenLive was given them.
+func (l *Live) Interfaces() []Interface { return l.interfaces }
+
+// BufferSize returns the size in bytes of the ring of interface i. It is less than was
+// asked for if the kernel did not have that much memory.
+func (l *Live) BufferSize(i int) int { return len(l.rings[i].mem) }
+
+// Next waits for the next packet. Of the packets that are there on several
+// interfaces it returns the earliest first. The error is ctx.Err() when ctx is done, and Next
+// may then be called again; io.EOF after Stop, when all that had passed the filter
+// was returned; ErrInterfaceGone, with the interface's name in front, when the last
+// interface was removed.
+func (l *Live) Next(ctx context.Context) (Packet, error) {
+	if r := l.last; r != nil {
+		l.last = nil
+		r.ready = false
+	}
+	l.watch(ctx)
+	for {
+		select {
+		case <-l.done:
+			return Packet{}, ctx.Err()
+		default:
+		}
+		if !l.draining && l.stopped.Load() {
+			for _, r := range l.rings {
+				if err := r.quiesce(); err != nil {
+					return Packet{}, fmt.Errorf("%s: stopping the capture: %w", r.iface.Name, err)
+				}
+			}
+			l.draining = true
+		}
+		var first *ring
+		for _, r := range l.rings {
+			if err := r.advance(); err != nil {
+				return Packet{}, fmt.Errorf("%s: %w", r.iface.Name, err)
+			}
+			if r.ready && (first == nil || r.head.Time < first.head.Time) {
+				first = r
+			}
+		}
+		if first != nil {
+			l.last = first
+			return first.head, nil
+		}
+		if l.draining {
+			return Packet{}, io.EOF
+		}
+		if err := l.poll(); err != nil {
+			return Packet{}, err
+		}
+	}
+}
+
+// watch makes the end of ctx end a poll. Callers use one context for many packets, so
+// that this does something but for the first.
+func (l *Live) watch(ctx context.Context) {
+	done := ctx.Done()
+	if done == l.done {
+		return
+	}
+	l.release()
+	l.done, l.release = done, context.AfterFunc(ctx, l.signal)
+}
+
+// signal ends a poll, or the next one.
+func (l *Live) signal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		// The only possible error is that the counter is full, and so wakes anyway.
+		_, _ = unix.Write(l.wake, one[:])
+	}
+}
+
+// Stop ends the capture: Next returns what had passed the filters until now, and
+// then io.EOF. It may be called from any goroutine, more than once, and after Close.
+func (l *Live) Stop() {
+	l.stopped.Store(true)
+	l.signal()
+}
+
+// downCheck is how often, in milliseconds, we look whether an interface that went down
+// has been removed: the kernel reports only the first of the two.
+const downCheck = 500
+
+// poll waits until there may be something to do.
+func (l *Live) poll() error {
+	timeout := -1
+	alive := false
+	for i, r := range l.rings {
+		l.polls[i].Revents = 0
+		if r.gone {
+			l.polls[i].Fd = -1 // poll(2) skips it
+			continue
+		}
+		alive = true
+		if r.wasDown {
+			timeout = downCheck
+		}
+	}
+	if !alive { // and what they had captured was returned
+		return fmt.Errorf("%s: %w", l.rings[len(l.rings)-1].iface.Name, ErrInterfaceGone)
+	}
+	_, err := unix.Poll(l.polls, timeout)
+	if err != nil && err != unix.EINTR {
+		return fmt.Errorf("waiting for packets: %w", err)
+	}
+	if err != nil {
+		return nil
+	}
+	if l.polls[len(l.rings)].Revents != 0 {
+		var count [8]byte
+		_, _ = unix.Read(l.wake, count[:]) // resets it; it is non-blocking
+	}
+	for i, r := range l.rings {
+		if r.gone || !r.wasDown && l.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) == 0 {
+			continue
+		}
+		lost, err := r.check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.iface.Name, err)
+		}
+		if lost != nil && l.opt.OnDown != nil {
+			l.opt.OnDown(r.iface, lost)
+		}
+	}
+	return nil
+}
+
+// Stats returns the counts of each interface since OpenLive. After Close it returns
+// net.ErrClosed.
+func (l *Live) Stats() ([]Stats, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, net.ErrClosed
+	}
+	all := make([]Stats, len(l.rings))
+	for i, r := range l.rings {
+		// Reading resets the kernel's counters. With TPACKET_V3 tp_packets
+		// includes the dropped ones (packet_getsockopt in net/packet/af_packet.c:
+		// "tp_packets += drops").
+		s, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+		if err != nil {
+			return nil, fmt.Errorf("%s: reading the statistics: %w", r.iface.Name, err)
+		}
+		r.stats.Received += uint64(s.Packets)
+		r.stats.Dropped += uint64(s.Drops)
+		all[i] = r.stats
+	}
+	return all, nil
+}
+
+// Close ends the capture at once and frees the rings: the last packet's data is no
+// longer valid.
+func (l *Live) Close() error {
+	l.release()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return net.ErrClosed
+	}
+	l.closed = true
+	errs := []error{unix.Close(l.wake)}
+	for _, r := range l.rings {
+		errs = append(errs, r.close())
+	}
+	return errors.Join(errs...)
+}
+
+// ring is the socket and the packet ring of one interface.
+type ring struct {
+	iface     Interface
+	ifindex   int
+	index     int // in Live.Interfaces
+	fd        int
+	mem       []byte
+	blockSize int
+
+	block int  // the block that we read, or wait for
+	held  bool // that block is being read
+	read  blockReader
+	head  Packet // the next packet to return
+	ready bool   // there is one
+
+	wasDown bool // and so may have been removed since
+	gone    bool
+	final   bool // the kernel writes no more
+	begun   bool // final, and block is, or was, the one that the kernel had begun
+
+	stats Stats
+}
+
+// openRing opens a capture of one interface.
+func openRing(name string, opt *LiveOptions) (*ring, error) {
+	link, linkType, sockType, err := lookUp(name)
+	if err != nil {
+		return nil, err
+	}
+	attrs := link.Attrs()
+	if attrs.Flags&net.FlagUp == 0 {
+		return nil, fmt.Errorf("%w (ip link set %s up)", ErrInterfaceDown, attrs.Name)
+	}
+	r := &ring{
+		ifindex: attrs.Index,
+		iface: Interface{
+			Name: attrs.Name, Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
+			Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name),
+		},
+		read: blockReader{snapLen: int(opt.SnapLen), ethernet: linkType == linkEthernet},
+	}
+	// Protocol 0: the socket receives nothing until it is bound. A socket of ETH_P_ALL
+	// would at once queue the packets of all interfaces, unfiltered.
+	r.fd, err = unix.Socket(unix.AF_PACKET, sockType|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if errors.Is(err, unix.EPERM) {
+		return nil, fmt.Errorf("capturing needs the capability CAP_NET_RAW (run as root, or setcap cap_net_raw+ep on the program): %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening a packet socket: %w", err)
+	}
+	if err := r.setUp(opt, attrs.Flags&net.FlagLoopback != 0); err != nil {
+		_ = r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// setUp makes a new socket receive into its ring.
+func (r *ring) setUp(opt *LiveOptions, loopback bool) error {
+	// The filter comes before bind, so that it sees every packet that the socket sees.
+	if opt.Filter != nil {
+		if err := opt.Filter(rawConn{r.fd}, r.iface); err != nil {
+			return fmt.Errorf("attaching the filter: %w", err)
+		}
+	} else if err := attachReturn(r.fd, opt.SnapLen); err != nil {
+		return fmt.Errorf("setting the snapshot length: %w", err)
+	}
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+		return fmt.Errorf("asking for TPACKET_V3: %w", err)
+	}
+	// Room for a VLAN tag in front of each packet. (The kernel's padding would do; this
+	// does not depend on it.)
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_RESERVE, vlanTagLen); err != nil {
+		return fmt.Errorf("reserving room for VLAN tags: %w", err)
+	}
+	// On a loopback interface each packet passes twice, out and in; like libpcap
+	// we take the second.
+	if loopback {
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+			return fmt.Errorf("ignoring outgoing packets: %w", err)
+		}
+	}
+	if err := r.allocate(opt); err != nil {
+		return err
+	}
+	if opt.Promiscuous && !loopback {
+		// The membership ends with the socket.
+		mreq := &unix.PacketMreq{Ifindex: int32(r.ifindex), Type: unix.PACKET_MR_PROMISC}
+		if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, mreq); err != nil {
+			return fmt.Errorf("setting promiscuous mode: %w", err)
+		}
+	}
+	if err := bind(r.fd, unix.ETH_P_ALL, r.ifindex); err != nil {
+		return fmt.Errorf("binding the packet socket: %w", err)
+	}
+	// bind accepts an interface that went down meanwhile, and leaves an error behind.
+	if soerr, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil {
+		return fmt.Errorf("binding the packet socket: %w", err)
+	} else if soerr == int(unix.ENETDOWN) {
+		return ErrInterfaceDown
+	} else if soerr != 0 {
+		return fmt.Errorf("binding the packet socket: %w", unix.Errno(soerr))
+	}
+	return nil
+}
+
+// allocate sets up the ring, in as many blocks as the kernel has memory for.
+func (r *ring) allocate(opt *LiveOptions) error {
+	const frame = 2048 // TPACKET_V3 does no more than check it
+	var blocks int
+	r.blockSize, blocks = ringSize(opt.BufferSize, int(opt.SnapLen))
+	timeout := min(max(1, opt.BlockTimeout.Milliseconds()), math.MaxUint16) // the kernel keeps 16 bits
+	blocks, err := withFewer(blocks, func(n int) error {
+		return unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
+			Block_size: uint32(r.blockSize), Block_nr: uint32(n),
+			Frame_size: frame, Frame_nr: uint32(r.blockSize / frame * n),
+			Retire_blk_tov: uint32(timeout),
+		})
+	})
+	size := blocks * r.blockSize
+	if err != nil {
+		return fmt.Errorf("allocating a ring of %d KiB: %w", size>>10, err)
+	}
+	if r.mem, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("mapping a ring of %d KiB: %w", size>>10, err)
+	}
+	return nil
+}
+
+// ringSize divides a buffer into blocks. A packet never spans two and is cut if it is longer
+// than one, so that a block holds at least the longest packet. Otherwise it has 1 MiB:
+// small enough for the kernel to find in one piece, large enough that handing
+// blocks over costs nothing per packet.
+func ringSize(buffer, snapLen int) (block, blocks int) {
+	const overhead = 4096 // of a block and its packet, amply
+	block = 1 << 20
+	for 2*block > buffer && block/2 >= snapLen+overhead {
+		block /= 2
+	}
+	return block, max(2, buffer/block)
+}
+
+// withFewer calls f with n, and while that lacks memory, with half of it, down to 2.
+func withFewer(n int, f func(n int) error) (int, error) {
+	for {
+		err := f(n)
+		if !errors.Is(err, unix.ENOMEM) || n <= 2 {
+			return n, err
+		}
+		n = max(2, n/2)
+	}
+}
+
+// blockMem returns the block that we read, or wait for.
+func (r *ring) blockMem() []byte {
+	return r.mem[r.block*r.blockSize:][:r.blockSize]
+}
+
+// status returns the word through which the kernel and we hand each other the block.
+func (r *ring) status() *uint32 {
+	return (*uint32)(unsafe.Pointer(&r.blockMem()[blockStatus]))
+}
+
+// advance makes the next packet ready, if there is one.
+func (r *ring) advance() error {
+	for !r.ready {
+		if !r.held {
+			if r.begun {
+				return nil
+			}
+			if atomic.LoadUint32(r.status())&unix.TP_STATUS_USER == 0 {
+				if !r.final {
+					return nil
+				}
+				// The kernel has begun to fill this block, would hand it over at its
+				// timeout, and has no other: take it now.
+				r.begun = true
+			}
+			if err := r.read.reset(r.blockMem()); err != nil {
+				return err
+			}
+			r.held = true
+		}
+		var err error
+		if r.head, r.ready, err = r.read.next(); err != nil {
+			return err
+		}
+		r.head.Interface = r.index
+		if !r.ready {
+			// The kernel sets the count of packets to 0 only when it begins the
+			// block. We do so now, or a block that it never begins again before the
+			// stop would look begun, with packets that we have had.
+			binary.NativeEndian.PutUint32(r.blockMem()[blockPackets:], 0)
+			atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
+			r.held = false
+			r.block = (r.block + 1) % (len(r.mem) / r.blockSize)
+		}
+	}
+	return nil
+}
+
+// quiesce makes the kernel write no more to the ring, so that the block it has begun
+// can be read as well.
+func (r *ring) quiesce() error {
+	if r.gone {
+		return nil
+	}
+	// After this no packet passes; but one that has passed may still be on its way into the ring.
+	if err := attachReturn(r.fd, 0); err != nil {
+		return err
+	}
+	// A bind to something else unhooks the socket and waits for those packets
+	// (synchronize_net in __unregister_prot_hook, net/packet/af_packet.c). Linux
+	// before 6.5 takes protocol 0 for "as before" and hooks it to all interfaces: hence
+	// the filter.
+	if err := bind(r.fd, 0, 0); err != nil {
+		return err
+	}
+	r.final = true
+	return nil
+}
+
+// check finds out what has happened to the interface: lost is nil if nothing has.
+func (r *ring) check() (lost, err error) {
+	soerr, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR) // and resets it
+	if err != nil {
+		return nil, fmt.Errorf("reading the socket's error: %w", err)
+	}
+	addr, err := unix.Getsockname(r.fd)
+	if err != nil {
+		return nil, fmt.Errorf("reading the socket's address: %w", err)
+	}
+	// packet_notifier sets the index of an unregistered interface to -1; receivers have
+	// finished by then (unregister_netdevice_many, net/core/dev.c).
+	if ll, ok := addr.(*unix.SockaddrLinklayer); ok && ll.Ifindex != r.ifindex {
+		r.gone, r.final = true, true
+		return ErrInterfaceGone, nil
+	}
+	switch unix.Errno(soerr) {
+	case 0:
+		return nil, nil
+	case unix.ENETDOWN:
+		r.wasDown = true
+		return ErrInterfaceDown, nil
+	}
+	return nil, fmt.Errorf("receiving: %w", unix.Errno(soerr))
+}
+
+func (r *ring) close() error {
+	var err error
+	if r.mem != nil {
+		err = unix.Munmap(r.mem)
+		r.mem = nil
+	}
+	return errors.Join(err, unix.Close(r.fd))
+}
+
+// bind binds a packet socket; ifindex 0 stands for all interfaces.
+func bind(fd int, protocol uint16, ifindex int) error {
+	var be [2]byte
+	binary.BigEndian.PutUint16(be[:], protocol)
+	return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(be[:]), Ifindex: ifindex})
+}
+
+// attachReturn replaces the socket's filter by one that keeps the first n bytes of every
+// packet, none at all if n is 0.
+func attachReturn(fd int, n uint32) error {
+	ret := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: n}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &ret})
+}
+
+// rawConn gives a filter access to a socket that Go's poller does not know.
+type rawConn struct{ fd int }
+
+func (c rawConn) Control(f func(fd uintptr)) error {
+	f(uintptr(c.fd))
+	return nil
+}
+
+func (rawConn) Read(func(fd uintptr) bool) error  { return errors.ErrUnsupported }
+func (rawConn) Write(func(fd uintptr) bool) error { return errors.ErrUnsupported }
+
+// LINKTYPE_ values, https://www.tcpdump.org/linktypes.html
+const (
+	linkEthernet = 1
+	linkRaw      = 101
+)
+
+// mapLinkType returns the link type of what a socket of type sockType receives from
+// an interface of the type arphrd.
+func mapLinkType(arphrd uint16) (linkType uint32, sockType int, ok bool) {
+	switch arphrd {
+	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
+		return linkEthernet, unix.SOCK_RAW, true
+	case unix.ARPHRD_NONE, unix.ARPHRD_RAWIP, unix.ARPHRD_PPP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6,
+		unix.ARPHRD_SIT, unix.ARPHRD_IPGRE, unix.ARPHRD_IP6GRE:
+		// Most have no link header, but some (GRE without a remote address) put the
+		// outer IP header there. SOCK_DGRAM gives the network packet in either case.
+		return linkRaw, unix.SOCK_DGRAM, true
+	}
+	return 0, 0, false
+}
+
+// LinkType returns the LINKTYPE_ value of what OpenLive captures from the named
+// interface. It needs no privileges. An error starts with the name of the interface.
+func LinkType(name string) (uint32, error) {
+	_, linkType, _, err := lookUp(name)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return linkType, nil
+}
+
+// lookUp finds an interface, its link type, and the type of the socket for it.
+func lookUp(name string) (link netlink.Link, linkType uint32, sockType int, err error) {
+	link, err = netlink.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil, 0, 0, fmt.Errorf("no such interface: %w", unix.ENODEV)
+	}
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("looking up the interface: %w", err)
+	}
+	ifr, err := unix.NewIfreq(link.Attrs().Name)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("looking up the interface: %w", err)
+	}
+	err = withSocket(func(fd int) error { return unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, ifr) })
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("reading the interface's type: %w", err)
+	}
+	arphrd := ifr.Uint16() // ifr_hwaddr.sa_family
+	linkType, sockType, ok := mapLinkType(arphrd)
+	if !ok {
+		return nil, 0, 0, fmt.Errorf("interfaces of the type %s (ARPHRD %d) are not supported", link.Attrs().EncapType, arphrd)
+	}
+	return link, linkType, sockType, nil
+}
+
+// withSocket calls f with a socket on which every interface ioctl works.
+func withSocket(f func(fd int) error) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return f(fd)
+}
+
+// speed returns an interface's speed in bits per second, 0 if it has none.
+func speed(name string) uint64 {
+	// struct ethtool_cmd of include/uapi/linux/ethtool.h: 44 bytes, the command at 0,
+	// the speed in Mbit/s at 12 (lower half) and 28 (upper half).
+	var cmd [11]uint32
+	cmd[0] = unix.ETHTOOL_GSET
+	var ifr struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(ifr.name[:unix.IFNAMSIZ-1], name)
+	ifr.data = unsafe.Pointer(&cmd)
+	err := withSocket(func(fd int) error {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&ifr)))
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	if err != nil {
+		return 0 // many virtual interfaces have none
+	}
+	b := (*[44]byte)(unsafe.Pointer(&cmd))
+	mbit := uint32(binary.NativeEndian.Uint16(b[28:]))<<16 | uint32(binary.NativeEndian.Uint16(b[12:]))
+	if mbit == 1<<32-1 { // SPEED_UNKNOWN
+		return 0
+	}
+	return uint64(mbit) * 1e6
+}
+
+// Interfaces lists the interfaces of the calling thread's network namespace in the order of
+// tcpdump -D: those that are up and running first, loopback after others.
+func Interfaces() ([]DeviceInfo, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("listing the interfaces: %w", err)
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("listing the addresses: %w", err)
+	}
+	devices := make([]DeviceInfo, len(links))
+	for i, link := range links {
+		a := link.Attrs()
+		devices[i] = DeviceInfo{
+			Name: a.Name, Index: a.Index, Description: a.Alias,
+			Up: a.Flags&net.FlagUp != 0, Running: a.RawFlags&unix.IFF_RUNNING != 0, Loopback: a.Flags&net.FlagLoopback != 0,
+		}
+		for _, addr := range addrs {
+			ip, ok := netip.AddrFromSlice(addr.IP)
+			if ok && addr.LinkIndex == a.Index {
+				ones, _ := addr.Mask.Size()
+				devices[i].Addresses = append(devices[i].Addresses, netip.PrefixFrom(ip.Unmap(), ones))
+			}
+		}
+	}
+	sortDevices(devices)
+	return devices, nil
+}

@@ -1,0 +1,1267 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// testType is the EtherType of the tests' frames, IEEE's local experimental one. The
+// tests' filters take nothing else, and so no packet of the kernel's own.
+const testType = 0x88b5
+
+// newNamespace makes a network namespace of its own for the test, and removes it at the
+// end. The test stays on one thread, which is in that namespace.
+func newNamespace(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs network namespaces and packet sockets: run the tests as root (sudo)")
+	}
+	runtime.LockOSThread()
+	before, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netns.Set(before); err != nil {
+			t.Fatal(err) // the thread stays locked, and ends with the goroutine
+		}
+		before.Close()
+		ns.Close()
+		runtime.UnlockOSThread()
+	})
+}
+
+// newVeth makes a pair of interfaces that are up.
+func newVeth(t testing.TB, a, b string, mtu int) {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU = a, mtu
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: b, PeerMTU: uint32(mtu)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{a, b} {
+		setUp(t, name)
+	}
+}
+
+func setUp(t testing.TB, name string) netlink.Link {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// sender sends frames on one interface.
+type sender struct {
+	t    testing.TB
+	fd   int
+	addr unix.SockaddrLinklayer
+}
+
+func newSender(t testing.TB, name string) *sender {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: link.Attrs().Index, Halen: 6}}
+}
+
+func (s *sender) send(frame []byte) {
+	s.t.Helper()
+	if err := unix.Sendto(s.fd, frame, 0, &s.addr); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// testFrame returns a broadcast frame of the given size with a number in it.
+func testFrame(number uint32, size int) []byte {
+	f := make([]byte, max(size, 18))
+	copy(f, "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x01")
+	binary.BigEndian.PutUint16(f[12:], testType)
+	binary.BigEndian.PutUint32(f[14:], number)
+	return f
+}
+
+func frameNumber(data []byte) uint32 {
+	if len(data) < 18 || binary.BigEndian.Uint16(data[12:]) != testType {
+		return 0xffffffff
+	}
+	return binary.BigEndian.Uint32(data[14:])
+}
+
+// attach attaches a classic filter.
+func attach(conn syscall.RawConn, prog ...unix.SockFilter) error {
+	var err error
+	if cerr := conn.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// onlyTestType accepts the tests' own frames.
+func onlyTestType(conn syscall.RawConn, iface Interface) error {
+	return attach(conn,
+		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: testType, Jf: 1},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: iface.SnapLen},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K})
+}
+
+func openLive(t testing.TB, opt LiveOptions, names ...string) *Live {
+	t.Helper()
+	l, err := OpenLive(names, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// collect reads packets, with copies of their data, until there are n or the
+// capture ends.
+func collect(t testing.TB, s Source, n int) []Packet {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var all []Packet
+	for len(all) < n {
+		p, err := s.Next(ctx)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d packets: %v", len(all), err)
+		}
+		p.Data = bytes.Clone(p.Data)
+		all = append(all, p)
+	}
+	return all
+}
+
+const everything = 1 << 30 // packets
+
+// TestLiveStop sends and stops at once. Frames are captured where they are sent, within
+// the sender's system call, so that all have passed the filter before the stop.
+func TestLiveStop(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	for _, n := range []int{0, 1, 7, 10_000} {
+		// A minute's timeout: the kernel would not hand over the last block in time.
+		l := openLive(t, LiveOptions{Filter: onlyTestType, BlockTimeout: time.Minute}, "a")
+		s := newSender(t, "a")
+		before := time.Now()
+		for i := range n {
+			s.send(testFrame(uint32(i), 60+i%1400))
+		}
+		l.Stop()
+		s.send(testFrame(99, 60)) // after the stop; may or may not come
+		got := collect(t, l, everything)
+		after := time.Now()
+		if len(got) != n && len(got) != n+1 {
+			t.Fatalf("%d packets of %d", len(got), n)
+		}
+		last := before.UnixNano()
+		for i, p := range got[:n] {
+			if want := testFrame(uint32(i), 60+i%1400); !bytes.Equal(p.Data, want) || p.Len != len(want) || p.Direction != DirectionOut || p.Interface != 0 {
+				t.Fatalf("packet %d is %+v", i, p)
+			}
+			if p.Time < last || p.Time > after.UnixNano() {
+				t.Fatalf("packet %d at %d, after one at %d", i, p.Time, last)
+			}
+			last = p.Time
+		}
+		stats, err := l.Stats()
+		if want := []Stats{{Received: uint64(len(got))}}; err != nil || !slices.Equal(stats, want) {
+			t.Errorf("statistics %+v, %v; want %+v", stats, err, want)
+		}
+		if _, err := l.Next(t.Context()); err != io.EOF {
+			t.Errorf("after the end: %v", err)
+		}
+		l.Close()
+		l.Stop() // does nothing
+		if _, err := l.Stats(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("statistics after Close: %v", err)
+		}
+	}
+}
+
+// TestLiveStopRingInUse stops when blocks have been read and given back before, some of them
+// more than once, while frames keep coming: each is seen once.
+func TestLiveStopRingInUse(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	s := newSender(t, "a")
+	for round := range 20 {
+		l := openLive(t, LiveOptions{Filter: onlyTestType, SnapLen: 1500, BufferSize: 32 << 10, BlockTimeout: time.Millisecond}, "a")
+		var sent uint32
+		var got []Packet
+		for len(got) < 300 { // the ring holds about 20
+			for range 1 + round%7 {
+				s.send(testFrame(sent, 1400))
+				sent++
+			}
+			got = append(got, collect(t, l, 1)...)
+		}
+		l.Stop()
+		got = append(got, collect(t, l, everything)...)
+		stats, err := l.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stats[0].Received != uint64(sent) || stats[0].Received-stats[0].Dropped != uint64(len(got)) {
+			t.Fatalf("round %d: sent %d, got %d, statistics %+v", round, sent, len(got), stats[0])
+		}
+		for i := 1; i < len(got); i++ {
+			if frameNumber(got[i].Data) <= frameNumber(got[i-1].Data) {
+				t.Fatalf("round %d: frame %d after frame %d", round, frameNumber(got[i].Data), frameNumber(got[i-1].Data))
+			}
+		}
+		l.Close()
+	}
+}
+
+// TestLiveStopUnderLoad stops while another thread sends: what the kernel counts as received
+// is what we get, also what was on its way into the ring at that moment.
+func TestLiveStopUnderLoad(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	s := newSender(t, "a")
+	var stop atomic.Bool
+	var sent atomic.Int64
+	var flood sync.WaitGroup
+	flood.Go(func() {
+		f := testFrame(1, 1400)
+		for !stop.Load() {
+			if unix.Sendto(s.fd, f, 0, &s.addr) == nil {
+				sent.Add(1)
+			}
+		}
+	})
+	defer func() { stop.Store(true); flood.Wait() }()
+	for range 20 {
+		l := openLive(t, LiveOptions{Filter: onlyTestType, BufferSize: 64 << 20, BlockTimeout: time.Minute}, "a")
+		for before := sent.Load(); sent.Load() < before+500; {
+			runtime.Gosched()
+		}
+		l.Stop()
+		got := collect(t, l, everything)
+		stats, err := l.Stats()
+		if err != nil || stats[0] != (Stats{Received: uint64(len(got))}) {
+			t.Fatalf("%d packets, statistics %+v, %v", len(got), stats, err)
+		}
+		for i, p := range got {
+			if !bytes.Equal(p.Data, testFrame(1, 1400)) {
+				t.Fatalf("packet %d of %d: % x", i, len(got), p.Data)
+			}
+		}
+		l.Close()
+	}
+}
+
+// TestLiveStopUnprivileged stops when all privileges have been dropped since the start.
+func TestLiveStopUnprivileged(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType, BlockTimeout: time.Minute, Promiscuous: true}, "a")
+	newSender(t, "a").send(testFrame(1, 60))
+	var err error
+	var n int
+	withoutPrivileges(t, func() {
+		l.Stop()
+		for err == nil {
+			if _, err = l.Next(context.Background()); err == nil {
+				n++
+			}
+		}
+	})
+	if n != 1 || err != io.EOF {
+		t.Errorf("%d packets, %v", n, err)
+	}
+}
+
+// withoutPrivileges calls f on a thread that has no capabilities, in the network
+// namespace of the test.
+func withoutPrivileges(t *testing.T, f func()) {
+	t.Helper()
+	ns, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		err := netns.Set(ns)
+		if err == nil {
+			var none [2]unix.CapUserData
+			err = unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]) // of this thread
+		}
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLiveStopWhileReading stops from another goroutine, while Next waits.
+func TestLiveStopWhileReading(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType}, "a", "b")
+	var stops sync.WaitGroup
+	for range 3 {
+		stops.Go(l.Stop)
+	}
+	if got := collect(t, l, everything); len(got) != 0 {
+		t.Errorf("%d packets", len(got))
+	}
+	stops.Wait()
+}
+
+func TestLiveContext(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType, BlockTimeout: time.Millisecond}, "a")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	time.AfterFunc(10*time.Millisecond, func() { cancel(nil) })
+	for range 2 {
+		if _, err := l.Next(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Next: %v", err)
+		}
+	}
+	// A signal is used up by the poll that it ends, or polls would spin from then on.
+	for i := 0; ; i++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Millisecond, cancel)
+		if _, err := l.Next(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Next: %v", err)
+		}
+		l.release()
+		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(l.wake), Events: unix.POLLIN}}, 0); n == 0 {
+			break
+		} else if i == 100 {
+			t.Fatal("the signal is never used up")
+		}
+	}
+	// The capture goes on under another context.
+	newSender(t, "a").send(testFrame(5, 60))
+	if got := collect(t, l, 1); len(got) != 1 || frameNumber(got[0].Data) != 5 {
+		t.Errorf("got %v", got)
+	}
+	l.Stop()
+	if got := collect(t, l, everything); len(got) != 0 {
+		t.Errorf("%d more packets", len(got))
+	}
+}
+
+// TestLiveReceive captures 10,000 frames where they arrive.
+func TestLiveReceive(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType, SnapLen: 100, BlockTimeout: time.Millisecond}, "b")
+	s := newSender(t, "a")
+	const n, batch = 10_000, 500 // the kernel's backlog is 1000 (netdev_max_backlog)
+	var got []Packet
+	for i := range n {
+		s.send(testFrame(uint32(i), 60+i%1400))
+		if i%batch == batch-1 {
+			got = append(got, collect(t, l, batch)...)
+		}
+	}
+	for i, p := range got {
+		want := testFrame(uint32(i), 60+i%1400)
+		if !bytes.Equal(p.Data, want[:min(len(want), 100)]) || p.Len != len(want) || p.Direction != DirectionIn {
+			t.Fatalf("packet %d is %+v", i, p)
+		}
+	}
+	l.Stop()
+	if got := collect(t, l, everything); len(got) != 0 {
+		t.Errorf("%d packets more than were sent", len(got))
+	}
+	if stats, err := l.Stats(); err != nil || stats[0] != (Stats{Received: n}) {
+		t.Errorf("statistics %+v, %v", stats, err)
+	}
+}
+
+// TestLiveVLAN sends tagged frames, whose tag the receiving kernel moves into metadata.
+func TestLiveVLAN(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	const outer = 12 // the tag is behind the addresses
+	tag := func(tags string) []byte {
+		f := testFrame(1, 60)
+		return []byte(string(f[:outer]) + tags + string(f[outer:]))
+	}
+	frames := [][]byte{
+		testFrame(0, 60),
+		tag("\x81\x00\x00\x07"),
+		tag("\x81\x00\xf0\x07"), // priority 7 and DEI
+		tag("\x81\x00\x00\x00"), // priority tag
+		tag("\x88\xa8\xa0\x64"),
+		tag("\x88\xa8\x00\x64\x81\x00\x60\x05"), // two tags
+	}
+	inMetadata := []bool{false, true, true, true, true, true}
+	for _, snapLen := range []uint32{MaxSnapLen, 17, 14} {
+		l := openLive(t, LiveOptions{Promiscuous: true, Filter: nil, SnapLen: snapLen, BlockTimeout: time.Millisecond}, "b")
+		s := newSender(t, "a")
+		for _, f := range frames {
+			s.send(f)
+		}
+		var got []Packet
+		for len(got) < len(frames) {
+			for _, p := range collect(t, l, 1) {
+				if bytes.HasPrefix(p.Data, frames[0][:12]) { // not one of the kernel's own
+					got = append(got, p)
+				}
+			}
+		}
+		for i, p := range got {
+			want := frames[i][:min(len(frames[i]), int(snapLen))]
+			if !bytes.Equal(p.Data, want) || p.Len != len(frames[i]) {
+				t.Errorf("snapshot length %d, frame %d: %d bytes % x; want %d bytes % x", snapLen, i, p.Len, p.Data, len(frames[i]), want)
+			}
+		}
+	}
+	// The test is worth something only if the kernel did move the tags.
+	r := openLive(t, LiveOptions{BlockTimeout: time.Millisecond}, "b")
+	r.rings[0].read.ethernet = false
+	s := newSender(t, "a")
+	for i, f := range frames {
+		s.send(f)
+		for {
+			p := collect(t, r, 1)[0]
+			if !bytes.HasPrefix(p.Data, frames[0][:12]) {
+				continue
+			}
+			if moved := p.Len < len(f); moved != inMetadata[i] {
+				t.Errorf("frame %d: tag in metadata: %v", i, moved)
+			}
+			break
+		}
+	}
+}
+
+func TestLivePromiscuous(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	link, err := netlink.LinkByName("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []bool{true, false} {
+		l := openLive(t, LiveOptions{Promiscuous: on, Filter: onlyTestType}, "b")
+		// veth has no address filter, so look at what the driver was asked for; Promisc counts.
+		link, err = netlink.LinkByIndex(link.Attrs().Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := link.Attrs().Promisc != 0; got != on {
+			t.Errorf("promiscuous %v, interface says %v", on, got)
+		}
+		foreign := testFrame(1, 60)
+		copy(foreign, "\x02\x99\x99\x99\x99\x99")
+		newSender(t, "a").send(foreign)
+		if got := collect(t, l, 1); !bytes.Equal(got[0].Data, foreign) {
+			t.Errorf("frame for another station: % x", got[0].Data)
+		}
+		l.Close()
+	}
+	link, err = netlink.LinkByIndex(link.Attrs().Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if link.Attrs().Promisc != 0 {
+		t.Error("the interface is promiscuous after Close")
+	}
+}
+
+// TestLivePromiscuousBridge shows the difference on a device that looks at addresses: a
+// bridge gets frames to stations that it does not know only when it is promiscuous.
+func TestLivePromiscuousBridge(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "br"
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		t.Skipf("needs a bridge (modprobe bridge): %v", err)
+	}
+	port, err := netlink.LinkByName("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetMaster(port, bridge); err != nil {
+		t.Fatal(err)
+	}
+	setUp(t, "br")
+	for _, on := range []bool{true, false} {
+		l := openLive(t, LiveOptions{Promiscuous: on, Filter: onlyTestType}, "br")
+		foreign := testFrame(1, 60)
+		copy(foreign, "\x02\x99\x99\x99\x99\x99")
+		s := newSender(t, "a")
+		s.send(foreign)
+		s.send(testFrame(2, 60)) // broadcast: always comes, and after the other
+		first := collect(t, l, 1)[0]
+		if got := frameNumber(first.Data) == 1; got != on {
+			t.Errorf("promiscuous %v: frame for another station captured: %v", on, got)
+		}
+		l.Close()
+	}
+}
+
+// TestLiveFilterBeforeBind opens captures under a flood of frames that the filter rejects, and
+// of others, on another interface, that it would accept.
+func TestLiveFilterBeforeBind(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newVeth(t, "c", "d", 1500)
+	s, other := newSender(t, "a"), newSender(t, "c")
+	var stop atomic.Bool
+	var sent atomic.Int64
+	var flood sync.WaitGroup
+	flood.Go(func() {
+		junk, foreign := testFrame(0xdead, 60), testFrame(0xbeef, 60)
+		for !stop.Load() {
+			if unix.Sendto(s.fd, junk, 0, &s.addr) == nil && unix.Sendto(other.fd, foreign, 0, &other.addr) == nil {
+				sent.Add(1)
+			}
+		}
+	})
+	defer func() { stop.Store(true); flood.Wait() }()
+	onlyMarker := func(conn syscall.RawConn, _ Interface) error {
+		return attach(conn,
+			unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 14},
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0xbeef, Jf: 1},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K})
+	}
+	marker := newSender(t, "a")
+	for range 15 {
+		before := sent.Load()
+		l := openLive(t, LiveOptions{Filter: onlyMarker, BufferSize: 2 << 20}, "a")
+		for sent.Load() < before+100 {
+			runtime.Gosched()
+		}
+		marker.send(testFrame(0xbeef, 60))
+		l.Stop()
+		got := collect(t, l, everything)
+		stats, err := l.Stats()
+		if len(got) != 1 || frameNumber(got[0].Data) != 0xbeef || err != nil || stats[0] != (Stats{Received: 1}) {
+			t.Fatalf("%d packets instead of the marker, statistics %+v, %v", len(got), stats, err)
+		}
+		l.Close()
+	}
+}
+
+// TestLiveDrops fills a small ring that nobody reads.
+func TestLiveDrops(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType, SnapLen: 1500, BufferSize: 64 << 10}, "a")
+	s := newSender(t, "a")
+	const n = 1000
+	for i := range n / 2 {
+		s.send(testFrame(uint32(i), 1500))
+	}
+	if _, err := l.Stats(); err != nil { // the kernel's counters start anew
+		t.Fatal(err)
+	}
+	for i := n / 2; i < n; i++ {
+		s.send(testFrame(uint32(i), 1500))
+	}
+	l.Stop()
+	got := collect(t, l, everything)
+	stats, err := l.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats[0].Received != n || stats[0].Dropped == 0 || stats[0].Dropped+uint64(len(got)) != n {
+		t.Errorf("%d sent, %d captured, statistics %+v", n, len(got), stats[0])
+	}
+	for i, p := range got { // what is there is the beginning
+		if frameNumber(p.Data) != uint32(i) {
+			t.Fatalf("packet %d is frame %d", i, frameNumber(p.Data))
+		}
+	}
+}
+
+// TestLiveTwoInterfaces captures on both, in the order of time.
+func TestLiveTwoInterfaces(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newVeth(t, "c", "d", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType}, "c", "a")
+	if got := []string{l.Interfaces()[0].Name, l.Interfaces()[1].Name}; !slices.Equal(got, []string{"c", "a"}) {
+		t.Errorf("interfaces %v", got)
+	}
+	senders := []*sender{newSender(t, "c"), newSender(t, "a")}
+	const n = 1000
+	for i := range n {
+		senders[i%3%2].send(testFrame(uint32(i), 60))
+	}
+	l.Stop()
+	got := collect(t, l, everything)
+	if len(got) != n {
+		t.Fatalf("%d packets", len(got))
+	}
+	for i, p := range got {
+		if frameNumber(p.Data) != uint32(i) || p.Interface != i%3%2 {
+			t.Fatalf("packet %d is frame %d of interface %d", i, frameNumber(p.Data), p.Interface)
+		}
+	}
+}
+
+// TestLiveInterfaceRemoved removes the interfaces of a capture one after the other.
+func TestLiveInterfaceRemoved(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newVeth(t, "c", "d", 1500)
+	var gone []string
+	l := openLive(t, LiveOptions{Filter: onlyTestType, BlockTimeout: time.Minute, OnDown: func(i Interface, err error) {
+		if errors.Is(err, ErrInterfaceGone) {
+			gone = append(gone, i.Name)
+		} else if !errors.Is(err, ErrInterfaceDown) { // which comes first, if we were quick
+			t.Errorf("%s: %v", i.Name, err)
+		}
+	}}, "a", "c")
+	remove := func(name string) {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkDel(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, c := newSender(t, "a"), newSender(t, "c")
+	a.send(testFrame(0, 60))
+	a.send(testFrame(1, 60))
+	remove("a")
+	// What was in a's unfinished block still comes; and c goes on.
+	if got := collect(t, l, 2); frameNumber(got[0].Data) != 0 || frameNumber(got[1].Data) != 1 {
+		t.Errorf("got %v", got)
+	}
+	c.send(testFrame(2, 60))
+	c.send(testFrame(3, 60))
+	remove("c")
+	if got := collect(t, l, 2); frameNumber(got[0].Data) != 2 || got[1].Interface != 1 {
+		t.Errorf("got %v", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range 2 {
+		if _, err := l.Next(ctx); !errors.Is(err, ErrInterfaceGone) {
+			t.Errorf("after the last interface: %v", err)
+		}
+	}
+	if !slices.Equal(gone, []string{"a", "c"}) {
+		t.Errorf("gone: %v", gone)
+	}
+	if stats, err := l.Stats(); err != nil || !slices.Equal(stats, []Stats{{Received: 2}, {Received: 2}}) {
+		t.Errorf("statistics %+v, %v", stats, err)
+	}
+	l.Stop()
+	if _, err := l.Next(ctx); err != io.EOF {
+		t.Errorf("after Stop: %v", err)
+	}
+}
+
+// TestLiveInterfaceDown sets an interface down and up again: the capture goes on.
+func TestLiveInterfaceDown(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	reported, report := context.WithCancel(ctx)
+	defer func() { report() }()
+	l := openLive(t, LiveOptions{Filter: onlyTestType, BlockTimeout: time.Millisecond, OnDown: func(i Interface, err error) {
+		if i.Name != "a" || !errors.Is(err, ErrInterfaceDown) && !errors.Is(err, ErrInterfaceGone) {
+			t.Errorf("%s: %v", i.Name, err)
+		}
+		report()
+	}}, "a")
+	link, err := netlink.LinkByName("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetDown(link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Next(reported); !errors.Is(err, context.Canceled) || ctx.Err() != nil {
+		t.Fatalf("Next: %v", err)
+	}
+	setUp(t, "a")
+	newSender(t, "a").send(testFrame(4, 60))
+	if got := collect(t, l, 1); frameNumber(got[0].Data) != 4 {
+		t.Errorf("got %v", got)
+	}
+	// Down once more, and removed when that has been noticed.
+	reported, report = context.WithCancel(ctx)
+	defer report()
+	if err := netlink.LinkSetDown(link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Next(reported); !errors.Is(err, context.Canceled) || ctx.Err() != nil {
+		t.Fatalf("Next: %v", err)
+	}
+	handle, err := netlink.NewHandle() // in this namespace, for another thread
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handle.Close()
+	deleted := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() { deleted <- handle.LinkDel(link) })
+	if _, err := l.Next(ctx); !errors.Is(err, ErrInterfaceGone) {
+		t.Errorf("Next: %v", err)
+	}
+	if err := <-deleted; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLiveLoopback(t *testing.T) {
+	newNamespace(t)
+	setUp(t, "lo")
+	l := openLive(t, LiveOptions{Promiscuous: true, BlockTimeout: time.Millisecond}, "lo")
+	if i := l.Interfaces()[0]; i.LinkType != linkEthernet || i.Name != "lo" || !i.Nanoseconds || i.SnapLen != MaxSnapLen {
+		t.Errorf("%+v", i)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for range 5 {
+		if err := unix.Sendto(fd, []byte("hello"), 0, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 9}); err != nil && err != unix.ECONNREFUSED {
+			t.Fatal(err)
+		}
+	}
+	l.Stop()
+	udp := 0
+	for _, p := range collect(t, l, everything) {
+		if p.Direction != DirectionIn {
+			t.Errorf("direction %v", p.Direction)
+		}
+		if len(p.Data) > 23 && p.Data[23] == unix.IPPROTO_UDP {
+			udp++
+		}
+	}
+	if udp != 5 {
+		t.Errorf("%d UDP packets", udp)
+	}
+}
+
+// newTun makes the device tun0, and returns the file that is its other end.
+func newTun(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("needs the tun driver (modprobe tun): %v", err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	ifr, err := unix.NewIfreq("tun0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// TestLiveTun captures on a device without link header, both ways.
+func TestLiveTun(t *testing.T) {
+	newNamespace(t)
+	fd := newTun(t)
+	link := setUp(t, "tun0")
+	addr, err := netlink.ParseAddr("10.9.0.1/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(link, addr); err != nil {
+		t.Fatal(err)
+	}
+	var sawType uint32
+	l := openLive(t, LiveOptions{Promiscuous: true, BlockTimeout: time.Millisecond, Filter: func(conn syscall.RawConn, i Interface) error {
+		sawType = i.LinkType
+		// IPv4 and UDP: the packet starts with the IP header for the filter too.
+		return attach(conn,
+			unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0},
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0x45, Jf: 3},
+			unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9},
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_UDP, Jf: 1},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: i.SnapLen},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K})
+	}}, "tun0")
+	if sawType != linkRaw {
+		t.Errorf("the filter was told link type %d", sawType)
+	}
+	in := []byte("\x45\x00\x00\x21\x00\x01\x00\x00\x40\x11\x00\x00\x0a\x09\x00\x02\x0a\x09\x00\x01\x00\x07\x00\x09\x00\x0d\x00\x00hello")
+	binary.BigEndian.PutUint16(in[10:], checksum(in[:20]))
+	if _, err := unix.Write(fd, in); err != nil {
+		t.Fatal(err)
+	}
+	p := collect(t, l, 1)[0]
+	if !bytes.Equal(p.Data, in) || p.Direction != DirectionIn || p.Len != len(in) {
+		t.Errorf("in: %+v", p)
+	}
+	sock, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(sock)
+	if err := unix.Sendto(sock, []byte("answer"), 0, &unix.SockaddrInet4{Addr: [4]byte{10, 9, 0, 2}, Port: 9}); err != nil {
+		t.Fatal(err)
+	}
+	p = collect(t, l, 1)[0]
+	if p.Direction != DirectionOut || p.Len != 34 || !bytes.HasSuffix(p.Data, []byte("answer")) || p.Data[0] != 0x45 {
+		t.Errorf("out: %+v", p)
+	}
+}
+
+func checksum(b []byte) uint16 {
+	var sum uint32
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	return ^uint16(sum)
+}
+
+// TestLiveLargePacket captures frames as long as IP allows: they are neither cut nor lost at
+// the end of a block.
+func TestLiveLargePacket(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 65535)
+	l := openLive(t, LiveOptions{Filter: onlyTestType, BufferSize: 8 << 20}, "b", "a")
+	s := newSender(t, "a")
+	want := testFrame(0, 65535+14)
+	for i := range want[18:] {
+		want[18+i] = byte(i * 7)
+	}
+	for range 40 { // more than a block of each
+		s.send(want)
+	}
+	for i, p := range collect(t, l, 80) {
+		if !bytes.Equal(p.Data, want) || p.Len != len(want) {
+			t.Fatalf("packet %d: %d bytes of %d", i, len(p.Data), p.Len)
+		}
+	}
+}
+
+// TestLiveGSO captures TCP over a veth, which carries super-packets.
+func TestLiveGSO(t *testing.T) {
+	newNamespace(t)
+	inner, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	newVeth(t, "a", "b", 1500)
+	peer, err := netns.New() // and enters it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	if err := netns.Set(inner); err != nil {
+		t.Fatal(err)
+	}
+	b, err := netlink.LinkByName("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetNsFd(b, int(peer)); err != nil {
+		t.Fatal(err)
+	}
+	address := func(name, cidr string) {
+		link := setUp(t, name)
+		addr, err := netlink.ParseAddr(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address("a", "10.9.0.1/24")
+	if err := netns.Set(peer); err != nil {
+		t.Fatal(err)
+	}
+	address("b", "10.9.0.2/24")
+	listener, err := net.Listen("tcp4", "10.9.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := netns.Set(inner); err != nil {
+		t.Fatal(err)
+	}
+	l := openLive(t, LiveOptions{}, "a")
+	conn, err := net.Dial("tcp4", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const total = 8 << 20
+	var read sync.WaitGroup
+	read.Go(func() {
+		c, err := listener.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		if n, err := io.Copy(io.Discard, c); n != total || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	})
+	if _, err := conn.Write(make([]byte, total)); err != nil {
+		t.Fatal(err)
+	}
+	conn.(*net.TCPConn).CloseWrite()
+	read.Wait()
+	l.Stop()
+	sent, longest := 0, 0
+	for _, p := range collect(t, l, everything) {
+		if p.Len != len(p.Data) {
+			t.Fatalf("%d bytes of %d", len(p.Data), p.Len)
+		}
+		if p.Direction == DirectionOut && p.Data[23] == unix.IPPROTO_TCP {
+			longest = max(longest, p.Len)
+			sent += p.Len - 14 - 20 - int(p.Data[46]>>4)*4
+		}
+	}
+	if sent < total {
+		t.Errorf("%d bytes of %d in the capture", sent, total)
+	}
+	if longest <= 1514 {
+		t.Skipf("longest packet %d: segmentation offload is off here (ethtool -K a tso on gso on)", longest)
+	}
+}
+
+func TestOpenLiveErrors(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	boom := errors.New("boom")
+	// A tun device may pretend to be of any type.
+	if err := unix.IoctlSetInt(newTun(t), unix.TUNSETLINK, unix.ARPHRD_IEEE80211_RADIOTAP); err != nil {
+		t.Fatal(err)
+	}
+	setUp(t, "tun0")
+	for _, tt := range []struct {
+		name  string
+		names []string
+		opt   LiveOptions
+		is    error
+		text  string
+	}{
+		{"none", nil, LiveOptions{}, nil, "no interface"},
+		{"absent", []string{"a", "nosuch"}, LiveOptions{}, unix.ENODEV, "nosuch: no such interface"},
+		{"name too long", []string{"this-name-is-much-too-long"}, LiveOptions{}, unix.ENODEV, "this-name-is-much-too-long: no such interface"},
+		{"empty name", []string{""}, LiveOptions{}, nil, ": no such interface"},
+		{"down", []string{"lo"}, LiveOptions{}, ErrInterfaceDown, "lo: the interface is down"},
+		{"type", []string{"tun0"}, LiveOptions{}, nil, "tun0: interfaces of the type ieee802.11/radiotap (ARPHRD 803) are not supported"},
+		{"down meanwhile", []string{"a"}, LiveOptions{Filter: func(syscall.RawConn, Interface) error {
+			return netlink.LinkSetDown(setUp(t, "a"))
+		}}, ErrInterfaceDown, "a: the interface is down"},
+		{"filter", []string{"b"}, LiveOptions{Filter: func(syscall.RawConn, Interface) error { return boom }}, boom, "b: attaching the filter: boom"},
+	} {
+		// No subtests: they would run on other threads, outside the namespace.
+		l, err := OpenLive(tt.names, tt.opt)
+		if err == nil {
+			l.Close()
+			t.Errorf("%s: no error", tt.name)
+			continue
+		}
+		if tt.is != nil && !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+func TestOpenLiveUnprivileged(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	var err error
+	withoutPrivileges(t, func() { _, err = OpenLive([]string{"a"}, LiveOptions{}) })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "a: capturing needs the capability CAP_NET_RAW") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestOpenLiveLeaks opens and closes captures, also such that fail half-way.
+func TestOpenLiveLeaks(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	held := func() (files, maps int) {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries), bytes.Count(text, []byte("socket:"))
+	}
+	files, maps := held()
+	for range 3 {
+		openLive(t, LiveOptions{}, "a", "b").Close()
+		n := 0
+		fail := LiveOptions{Filter: func(syscall.RawConn, Interface) error {
+			if n++; n == 2 {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}}
+		if _, err := OpenLive([]string{"a", "b"}, fail); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("filter that fails for the second interface: %v", err)
+		}
+		if _, err := OpenLive([]string{"a", "nosuch"}, LiveOptions{}); err == nil {
+			t.Error("no error")
+		}
+	}
+	if f, m := held(); f != files || m != maps {
+		t.Errorf("%d files and %d rings before, %d and %d after", files, maps, f, m)
+	}
+}
+
+func TestLiveAllocs(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newVeth(t, "c", "d", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType}, "a", "c")
+	s := newSender(t, "a")
+	for i := range 2001 {
+		s.send(testFrame(uint32(i), 60))
+	}
+	l.Stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := l.Next(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(1999, func() {
+		if _, err := l.Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a packet", n)
+	}
+}
+
+func TestRingSize(t *testing.T) {
+	for _, tt := range []struct{ buffer, snapLen, block, blocks int }{
+		{32 << 20, MaxSnapLen, 1 << 20, 32},
+		{3<<20 + 5, MaxSnapLen, 1 << 20, 3},
+		{1 << 20, MaxSnapLen, 512 << 10, 2},
+		{1, MaxSnapLen, 512 << 10, 2}, // not less than the longest packet
+		{64 << 10, 1500, 32 << 10, 2},
+		{1, 68, 8 << 10, 2},
+	} {
+		block, blocks := ringSize(tt.buffer, tt.snapLen)
+		if block != tt.block || blocks != tt.blocks {
+			t.Errorf("buffer %d, snapshot length %d: %d blocks of %d", tt.buffer, tt.snapLen, blocks, block)
+		}
+	}
+	// Memory for 5 blocks only.
+	var tried []int
+	n, err := withFewer(32, func(n int) error {
+		if tried = append(tried, n); n > 5 {
+			return unix.ENOMEM
+		}
+		return nil
+	})
+	if n != 4 || err != nil || !slices.Equal(tried, []int{32, 16, 8, 4}) {
+		t.Errorf("%d blocks, %v, after %v", n, err, tried)
+	}
+	if n, err := withFewer(7, func(int) error { return unix.ENOMEM }); err != unix.ENOMEM {
+		t.Errorf("%d blocks, %v", n, err)
+	}
+	if n, err := withFewer(7, func(int) error { return unix.EINVAL }); n != 7 || err != unix.EINVAL {
+		t.Errorf("%d blocks, %v", n, err)
+	}
+}
+
+func TestLiveBufferSize(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openLive(t, LiveOptions{BufferSize: 4 << 20}, "a", "b")
+	if a, b := l.BufferSize(0), l.BufferSize(1); a != 4<<20 || b != 4<<20 {
+		t.Errorf("rings of %d and %d bytes", a, b)
+	}
+}
+
+func TestMapLinkType(t *testing.T) {
+	for arphrd, want := range map[uint16]uint32{
+		unix.ARPHRD_ETHER: 1, unix.ARPHRD_LOOPBACK: 1,
+		unix.ARPHRD_NONE: 101, unix.ARPHRD_PPP: 101, unix.ARPHRD_TUNNEL: 101, unix.ARPHRD_TUNNEL6: 101,
+		unix.ARPHRD_SIT: 101, unix.ARPHRD_IPGRE: 101, unix.ARPHRD_IP6GRE: 101, unix.ARPHRD_RAWIP: 101,
+	} {
+		if got, _, ok := mapLinkType(arphrd); got != want || !ok {
+			t.Errorf("ARPHRD %d: link type %d, %v", arphrd, got, ok)
+		}
+	}
+	if _, _, ok := mapLinkType(unix.ARPHRD_IEEE80211_RADIOTAP); ok {
+		t.Error("802.11 is supported")
+	}
+}
+
+func TestLinkType(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newTun(t)
+	for name, want := range map[string]uint32{"a": linkEthernet, "lo": linkEthernet, "tun0": linkRaw} {
+		if got, err := LinkType(name); got != want || err != nil {
+			t.Errorf("%s: link type %d, %v", name, got, err)
+		}
+	}
+	if _, err := LinkType("nosuch"); !errors.Is(err, unix.ENODEV) || !strings.HasPrefix(err.Error(), "nosuch: no such interface") {
+		t.Error(err)
+	}
+}
+
+// TestInterfaces compares with tcpdump -D.
+func TestInterfaces(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "eth10", "eth9", 1500)
+	newVeth(t, "veth", "wan", 1500)
+	newVeth(t, "eth0", "zeth1", 1500)
+	setUp(t, "lo")
+	for _, name := range []string{"eth9", "veth"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetDown(link); err != nil { // and so the peer loses its carrier
+			t.Fatal(err)
+		}
+	}
+	link := setUp(t, "eth0")
+	if err := netlink.LinkSetAlias(link, "to the core"); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := netlink.ParseAddr("192.0.2.1/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(link, addr); err != nil {
+		t.Fatal(err)
+	}
+	// The kernel notices a change of the carrier only after a while (net/core/link_watch.c).
+	var devices []DeviceInfo
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if devices, err = Interfaces(); err != nil {
+			t.Fatal(err)
+		}
+		var running []string
+		for _, d := range devices {
+			if d.Running {
+				running = append(running, d.Name)
+			}
+		}
+		slices.Sort(running)
+		if slices.Equal(running, []string{"eth0", "lo", "zeth1"}) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the carriers never settled: %+v", devices)
+		}
+	}
+	var names []string
+	for _, d := range devices {
+		names = append(names, d.Name)
+		state := fmt.Sprint(d.Up, d.Running, d.Loopback)
+		want := map[string]string{"lo": "true true true", "eth0": "true true false", "eth10": "true false false", "veth": "false false false"}[d.Name]
+		if want != "" && state != want {
+			t.Errorf("%s: %s, want %s", d.Name, state, want)
+		}
+		if d.Name == "eth0" {
+			if d.Description != "to the core" || !slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return p.String() == "192.0.2.1/24" }) {
+				t.Errorf("%+v", d)
+			}
+			if d.Index != link.Attrs().Index {
+				t.Errorf("%s: index %d", d.Name, d.Index)
+			}
+		}
+	}
+	out, err := exec.Command("tcpdump", "-D").Output()
+	if err != nil {
+		t.Skipf("needs tcpdump (apt-get install tcpdump): %v", err)
+	}
+	var want []string
+	for _, m := range regexp.MustCompile(`(?m)^\d+\.(\S+)`).FindAllSubmatch(out, -1) {
+		name := string(m[1])
+		if _, err := netlink.LinkByName(name); err == nil { // not any, nflog and the like
+			want = append(want, name)
+		}
+	}
+	if d := cmp.Diff(want, names); d != "" {
+		t.Errorf("order: %s\n%s", d, out)
+	}
+}
+
+func TestLiveInterfaceDescription(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	link, err := netlink.LinkByName("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLive(t, LiveOptions{SnapLen: 96}, "a")
+	// The veth driver says 10 Gbit/s (veth_get_link_ksettings, drivers/net/veth.c).
+	want := Interface{Name: "a", LinkType: linkEthernet, SnapLen: 96, Nanoseconds: true, MAC: link.Attrs().HardwareAddr, Speed: 10e9}
+	if d := cmp.Diff(want, l.Interfaces()[0]); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,40 @@
+//go:build !linux
+
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+func errNotLinux(what string) error {
+	return fmt.Errorf("%s on %s: %w", what, runtime.GOOS, errors.ErrUnsupported)
+}
+
+// Live is a capture from network interfaces. It needs Linux.
+type Live struct{}
+
+// OpenLive needs Linux.
+func OpenLive([]string, LiveOptions) (*Live, error) { return nil, errNotLinux("live capture") }
+
+// LinkType needs Linux.
+func LinkType(string) (uint32, error) { return 0, errNotLinux("live capture") }
+
+// Interfaces needs Linux.
+func Interfaces() ([]DeviceInfo, error) { return nil, errNotLinux("listing the interfaces") }
+
+func (*Live) Interfaces() []Interface { return nil }
+
+func (*Live) Next(context.Context) (Packet, error) { return Packet{}, errNotLinux("live capture") }
+
+func (*Live) Stats() ([]Stats, error) { return nil, errNotLinux("live capture") }
+
+// BufferSize returns the size of the ring of one interface in bytes.
+func (*Live) BufferSize(int) int { return 0 }
+
+// Stop ends the capture.
+func (*Live) Stop() {}
+
+func (*Live) Close() error { return nil }

@@ -1,0 +1,130 @@
+package capture
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// A TPACKET_V3 ring is an array of blocks; a block holds packets of varying
+// size. All numbers are in the machine's byte order, all offsets in bytes
+// (include/uapi/linux/if_packet.h; Documentation/networking/packet_mmap.rst).
+//
+//	block  0 version   4 offset_to_priv   8 block_status   12 num_pkts
+//	      16 offset_to_first_pkt   20 blk_len   24 seq_num   32 ts_first   40 ts_last
+//	packet 0 next_offset   4 sec   8 nsec   12 snaplen   16 len   20 status
+//	      24 mac (2)   26 net (2)   28 rxhash   32 vlan_tci   36 vlan_tpid (2)
+//	      48 sockaddr_ll: 48 family (2)   50 protocol (2)   52 ifindex   56 hatype (2)   58 pkttype (1)
+//	     mac packet data
+const (
+	blockStatus  = 8
+	blockPackets = 12
+	blockFirst   = 16
+	blockHeader  = 48
+
+	packetSec     = 4
+	packetNsec    = 8
+	packetSnapLen = 12
+	packetLen     = 16
+	packetStatus  = 20
+	packetMAC     = 24
+	packetTCI     = 32
+	packetTPID    = 36
+	packetType    = 58
+	packetHeader  = 68 // TPACKET3_HDRLEN
+
+	statusVLAN = 1 << 4 // TP_STATUS_VLAN_VALID
+	statusTPID = 1 << 6 // TP_STATUS_VLAN_TPID_VALID
+
+	pktOutgoing = 4 // PACKET_OUTGOING
+
+	vlanTagLen = 4
+)
+
+var errBlock = errors.New("a block of the packet ring is not as the kernel writes them")
+
+// blockReader reads the packets of one block. It trusts nothing in the block: it is
+// memory that is shared with the kernel.
+type blockReader struct {
+	mem  []byte
+	left uint32 // packets not yet read
+	off  uint64 // where the next one starts
+
+	snapLen  int
+	ethernet bool // VLAN tags are put back
+}
+
+// reset starts at the first packet of the block mem.
+func (b *blockReader) reset(mem []byte) error {
+	b.left = 0
+	if len(mem) < blockHeader {
+		return errBlock
+	}
+	b.mem = mem
+	b.left = binary.NativeEndian.Uint32(mem[blockPackets:])
+	b.off = uint64(binary.NativeEndian.Uint32(mem[blockFirst:]))
+	return nil
+}
+
+// next returns the block's next packet; ok is false at the end of the block. An
+// error ends the block too. Data is part of the block.
+func (b *blockReader) next() (p Packet, ok bool, err error) {
+	if b.left == 0 {
+		return Packet{}, false, nil
+	}
+	if b.off+packetHeader > uint64(len(b.mem)) {
+		b.left = 0
+		return Packet{}, false, errBlock
+	}
+	m := b.mem[b.off:]
+	var (
+		h       = m[:packetHeader]
+		next    = binary.NativeEndian.Uint32(h)
+		capLen  = uint64(binary.NativeEndian.Uint32(h[packetSnapLen:]))
+		wireLen = uint64(binary.NativeEndian.Uint32(h[packetLen:]))
+		status  = binary.NativeEndian.Uint32(h[packetStatus:])
+		start   = uint64(binary.NativeEndian.Uint16(h[packetMAC:]))
+	)
+	if start < packetHeader || start+capLen > uint64(len(m)) || capLen > wireLen {
+		b.left = 0
+		return Packet{}, false, errBlock
+	}
+	p = Packet{
+		Time:      int64(binary.NativeEndian.Uint32(h[packetSec:]))*1e9 + int64(binary.NativeEndian.Uint32(h[packetNsec:])),
+		Len:       int(wireLen),
+		Direction: DirectionIn,
+	}
+	if h[packetType] == pktOutgoing {
+		p.Direction = DirectionOut
+	}
+	// The kernel takes the outermost tag out of the packet (skb_vlan_untag, or the
+	// NIC did). TCI 0 is a tag too: only the status says whether there is one.
+	if b.ethernet && status&statusVLAN != 0 {
+		p.Len += vlanTagLen
+		if capLen >= 12 { // or else the tag is beyond what was captured
+			if start < packetHeader+vlanTagLen {
+				b.left = 0
+				return Packet{}, false, errBlock
+			}
+			tpid := uint16(0x8100)
+			if status&statusTPID != 0 {
+				tpid = binary.NativeEndian.Uint16(h[packetTPID:])
+			}
+			start -= vlanTagLen // PACKET_RESERVE made room
+			capLen += vlanTagLen
+			copy(m[start:start+12], m[start+vlanTagLen:])
+			binary.BigEndian.PutUint16(m[start+12:], tpid)
+			binary.BigEndian.PutUint16(m[start+14:], uint16(binary.NativeEndian.Uint32(h[packetTCI:])))
+		}
+	}
+	end := start + min(capLen, uint64(b.snapLen))
+	p.Data = m[start:end:end]
+
+	// The last packet's next_offset is 0, or not yet written in a block that the
+	// kernel has not closed; the count is right in both.
+	b.left--
+	if next < packetHeader {
+		next = uint32(len(b.mem)) // if there are more, they cannot be found
+	}
+	b.off += uint64(next)
+	return p, true, nil
+}
