@@ -72,12 +72,23 @@ func Compile(text string, opt Options) (*ir.Prog, error) {
 	if err != nil {
 		return nil, err
 	}
+	tree = merge(tree)
+	if scopes, tunnels := walks(tree); scopes > maxScopes || tunnels > maxTunnels {
+		return nil, &Error{text, 0, len(text), "the tunnels would be walked too often; what is asked of one level goes into one group"}
+	}
 	p := lower(tree, opt)
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("compiling %q: %w", text, err)
 	}
 	return p, nil
 }
+
+// These bound the size of programs: each scope that cannot be merged with the one
+// before it, and each tunnel primitive, is a walk of its own.
+const (
+	maxScopes  = 32
+	maxTunnels = 256
+)
 
 // UsesTunnels reports whether the expression looks into tunnels: whether it has
 // a scope or a tunnel primitive. It is false for an expression that is wrong.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 type kind uint8
@@ -92,8 +93,8 @@ next:
 				continue next
 			}
 		}
-		r := []rune(text[at:])[0]
-		return nil, &Error{text, at, at + len(string(r)), fmt.Sprintf("unexpected character %q", r)}
+		_, n := utf8.DecodeRuneInString(text[at:])
+		return nil, &Error{text, at, at + n, fmt.Sprintf("unexpected character %q", text[at:at+n])}
 	}
 	return append(tokens, token{kind: end, pos: len(text), end: len(text)}), nil
 }

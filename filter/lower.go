@@ -18,7 +18,7 @@ type lowerer struct {
 
 func lower(n node, opt Options) *ir.Prog {
 	l := &lowerer{newBuilder(), opt}
-	start := l.expr(merge(n), plain, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
+	start := l.expr(n, plain, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
 	return optimise(l.finish(start))
 }
 
@@ -48,6 +48,20 @@ func merge(n node) node {
 		return or{a, b}
 	}
 	return n
+}
+
+// walks counts what walks through tunnels.
+func walks(n node) (scopes, tunnels int) {
+	anyOf(n, func(n node) bool {
+		switch n.(type) {
+		case scope:
+			scopes++
+		case tunnel:
+			tunnels++
+		}
+		return false
+	})
+	return scopes, tunnels
 }
 
 // split takes the last operand off a chain of one operator; the rest is nil if

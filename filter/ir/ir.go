@@ -589,7 +589,7 @@ func (p *Prog) String() string {
 		case Again:
 			fmt.Fprintf(&s, "if %v++ < %v", b.A, b.B)
 		default:
-			fmt.Fprintf(&s, "if %v %s %v", b.A, [...]string{Eq: "==", Gt: ">", Ge: ">=", Set: "&"}[b.Cond], b.B)
+			fmt.Fprintf(&s, "if %v %s %v", b.A, [...]string{Eq: "==", Gt: ">", Ge: ">=", Set: "&", Within: "?"}[min(b.Cond, Within)], b.B)
 		}
 		fmt.Fprintf(&s, " goto %s else %s\n", to(b.True), to(b.False))
 	}

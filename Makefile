@@ -1,0 +1,46 @@
+# make            build ./tundump, a static binary
+# make demo       capture one inner host among GRE and VXLAN (as root: live)
+# make test       all checks and tests; those that need root are skipped without it
+# make test-long  the same tests with more and longer random input
+# make fuzz       every fuzz target for FUZZTIME
+
+FUZZTIME   = 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The three dots do not lead into folders named testdata.
+PACKAGES   = ./... $(addprefix ./,$(sort $(dir $(wildcard testdata/*/*.go))))
+
+export CGO_ENABLED = 0
+# An older go fetches the release that go.mod names.
+export GOTOOLCHAIN = auto
+export PATH := $(PATH):/usr/local/go/bin
+
+.PHONY: build demo test test-long check fuzz setup
+
+build:
+	@.ci/setup build
+	go build -trimpath -o tundump ./cmd/tundump
+
+demo: build
+	go run ./testdata/demo ./tundump
+
+test: check
+	@.ci/test $(PACKAGES)
+
+test-long: check
+	@TUNDUMP_LONG=20 .ci/test -timeout 2h $(PACKAGES)
+
+check: setup
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
+	go vet $(PACKAGES)
+	go run $(STATICCHECK) $(PACKAGES)
+	.ci/imports
+
+fuzz: setup
+	@go list -f '{{.Dir}}' $(PACKAGES) | while read -r dir; do \
+		for target in $$(cd "$$dir" && go test -list '^Fuzz' . | grep '^Fuzz'); do \
+			(cd "$$dir" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+		done; \
+	done
+
+setup:
+	@.ci/setup

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tundump/tundump/filter/header"
+)
+
+func TestParseFlags(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		want func(o *Options) // changes the defaults
+	}{
+		{"", func(o *Options) {}},
+		{"-i eth1", func(o *Options) { o.Interfaces = []string{"eth1"} }},
+		{"-ieth1", func(o *Options) { o.Interfaces = []string{"eth1"} }},
+		{"--interface=eth1 --interface eth2", func(o *Options) { o.Interfaces = []string{"eth1", "eth2"} }},
+		{"-i a,b", func(o *Options) { o.Interfaces = []string{"a,b"} }},
+		{"-nni eth0", func(o *Options) { o.Interfaces = []string{"eth0"} }},
+		{"-n -n --numeric", func(o *Options) {}},
+		{"-ne", func(o *Options) { o.LinkLevel = true }},
+		{"-vv -v", func(o *Options) { o.Verbose = 3 }},
+		{"-nvvei eth0 -c10", func(o *Options) {
+			o.Interfaces, o.Verbose, o.LinkLevel, o.Count = []string{"eth0"}, 2, true, 10
+		}},
+		{"-q", func(o *Options) { o.Quiet = true }},
+		{"-p", func(o *Options) { o.NoPromisc = true }},
+		{"-D", func(o *Options) { o.List = true }},
+		{"-d", func(o *Options) { o.Dump = true }},
+		{"-c 7", func(o *Options) { o.Count = 7 }},
+		{"-s 96", func(o *Options) { o.SnapLen = 96 }},
+		{"-s 0", func(o *Options) {}},
+		{"-s 262144", func(o *Options) {}},
+		{"-r a.pcap -w b.pcap", func(o *Options) { o.Read, o.Write = "a.pcap", "b.pcap" }},
+		{"-r - -w -", func(o *Options) { o.Read, o.Write = "-", "-" }},
+		{"--depth 8", func(o *Options) { o.Depth = 8 }},
+		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
+		{"--vxlan-port 1,65535 --vxlan-port 3", func(o *Options) { o.Ports.VXLAN = []uint16{1, 65535, 3} }},
+		{"--geneve-port=7,8", func(o *Options) { o.Ports.Geneve = []uint16{7, 8} }},
+		{"-h", func(o *Options) { o.Help = true }},
+		{"--help", func(o *Options) { o.Help = true }},
+		{"--version", func(o *Options) { o.Version = true }},
+		{"-i eth0 host 1.2.3.4 and port 80", func(o *Options) {
+			o.Interfaces, o.Expression = []string{"eth0"}, "host 1.2.3.4 and port 80"
+		}},
+		{"-q -- -1 < len", func(o *Options) { o.Quiet, o.Expression = true, "-1 < len" }},
+		{"host 10.0.0.1 -ne and tcp --depth 4", func(o *Options) {
+			o.LinkLevel, o.Depth, o.Expression = true, 4, "host 10.0.0.1 and tcp"
+		}},
+		{"len > 4 - 1", func(o *Options) { o.Expression = "len > 4 - 1" }},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			want := Options{SnapLen: 262144, Depth: 3, Ports: header.Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}}
+			tt.want(&want)
+			got, err := parseFlags("tundump", strings.Fields(tt.args))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("options (-want +got):\n%s", d)
+			}
+		})
+	}
+	got, err := parseFlags("tundump", []string{"-n", "inner (host 10.5.5.5 and tcp)"})
+	if err != nil || got.Expression != "inner (host 10.5.5.5 and tcp)" {
+		t.Errorf("an expression in one argument: %q, %v", got.Expression, err)
+	}
+}
+
+func TestParseFlagsErrors(t *testing.T) {
+	for _, tt := range []struct{ args, want string }{
+		{"-A", "unknown option -A: tcpdump has it, tundump does not have it yet"},
+		{"-neX", "unknown option -X: tcpdump has it, tundump does not have it yet"},
+		{"-F file", "unknown option -F: tcpdump has it, tundump does not have it yet"},
+		{"-I", "unknown option -I: what it does in tcpdump has no sense in tundump"},
+		{"-Y", "unknown option -Y: see tundump --help"},
+		{"--json", "unknown option --json: see tundump --help"},
+		{"--json=yes", "unknown option --json: see tundump --help"},
+		{"-i", "option -i: it needs a value"},
+		{"--depth", "option --depth: it needs a value"},
+		{"-c x", `option -c: "x" is not a number in its range`},
+		{"-c -1", `option -c: "-1" is not a number in its range`},
+		{"-c 0", "option -c: 0 is no number of packets, at least 1 is"},
+		{"-s 262145", "option -s: 262145 is more than 262144 bytes, the largest snapshot length"},
+		{"-s 99999999999", `option -s: "99999999999" is not a number in its range`},
+		{"--depth 0", "option --depth: 0 is not between 1 and 8 levels"},
+		{"--depth 9", "option --depth: 9 is not between 1 and 8 levels"},
+		{"--depth two", `option --depth: "two" is not a number in its range`},
+		{"--vxlan-port 0", `option --vxlan-port: "0" is not a UDP port, 1 to 65535`},
+		{"--vxlan-port 4789,", `option --vxlan-port: "" is not a UDP port, 1 to 65535`},
+		{"--geneve-port 65536", `option --geneve-port: "65536" is not a UDP port, 1 to 65535`},
+		{"-r a -i eth0", "options -i and -r: packets come from interfaces or from a file, not both"},
+		{"-dd", "option -dd: tundump prints filters only as -d does, not yet as C or as numbers"},
+		{"--read=", "option -r: the file name is empty"},
+		{"--write=", "option -w: the file name is empty"},
+		{"-i eth0 --interface=", "option -i: the interface name is empty"},
+		{"--quiet=maybe", `option -q: "maybe" is not true or false`},
+		{"--=", "options: bad flag syntax: --="},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			_, err := parseFlags("tundump", strings.Fields(tt.args))
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("error %v\nwant  %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestUsage keeps the help on one screen, and complete.
+func TestUsage(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(usage, "\n"), "\n")
+	if len(lines) > 45 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, l := range lines {
+		if utf8.RuneCountInString(l) > 80 {
+			t.Errorf("more than 80 columns: %s", l)
+		}
+	}
+	for _, option := range []string{"-i", "-D", "-r", "-w", "-c", "-s", "-p", "-n", "-d", "-e", "-v", "-q",
+		"-h", "--help", "--version", "--depth", "--vxlan-port", "--geneve-port"} {
+		if !strings.Contains(usage, option) {
+			t.Errorf("no %s", option)
+		}
+	}
+}

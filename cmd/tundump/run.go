@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/tundump/tundump/capture"
+	"github.com/tundump/tundump/filter"
+)
+
+// Exit statuses.
+const (
+	done   = 0
+	failed = 1 // at run time
+	wrong  = 2 // the command line or the expression is
+)
+
+// stdio is what the program reads from and prints to.
+type stdio struct {
+	in, out, err *os.File
+}
+
+//go:embed usage.txt
+var usage string
+
+// run is the whole program: it does what the arguments, without the program's
+// name, say until that is done or ctx is, and returns the exit status.
+func run(ctx context.Context, std stdio, args []string) int {
+	opt, err := parseFlags("tundump", args)
+	if err != nil {
+		report(std.err, err)
+		return wrong
+	}
+	switch {
+	case opt.Help:
+		_, err = io.WriteString(std.out, usage)
+	case opt.Version:
+		_, err = fmt.Fprintln(std.out, version())
+	case opt.List:
+		err = list(std.out)
+	default:
+		s := newSession(ctx, std, opt)
+		defer s.close()
+		if opt.Dump {
+			err = s.dump()
+		} else {
+			err = s.capture()
+		}
+	}
+	return finish(std, err)
+}
+
+// finish reports the error, if there is one, and returns the exit status.
+func finish(std stdio, err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // who reads our output has seen enough
+		return done
+	}
+	report(std.err, err)
+	var badExpression *filter.Error
+	if errors.As(err, &badExpression) {
+		return wrong
+	}
+	return failed
+}
+
+// version says what was built, and with what.
+func version() string {
+	v := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("tundump %s, %s", v, runtime.Version())
+}
+
+// list prints the interfaces, as tcpdump -D does.
+func list(w io.Writer) error {
+	devices, err := capture.Interfaces()
+	if err != nil {
+		return fmt.Errorf("listing the interfaces: %w", err)
+	}
+	for i, d := range devices {
+		line := fmt.Sprintf("%d.%s", i+1, d.Name)
+		if d.Description != "" {
+			line += " (" + d.Description + ")"
+		}
+		flags := ""
+		for _, f := range []struct {
+			set  bool
+			name string
+		}{{d.Up, "Up"}, {d.Running, "Running"}, {d.Loopback, "Loopback"}} {
+			if f.set && flags != "" {
+				flags += ", "
+			}
+			if f.set {
+				flags += f.name
+			}
+		}
+		if flags == "" {
+			flags = "none"
+		}
+		if _, err := fmt.Fprintf(w, "%s [%s]\n", line, flags); err != nil {
+			return fmt.Errorf("listing the interfaces: %w", err)
+		}
+	}
+	return nil
+}

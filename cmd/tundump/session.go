@@ -1,0 +1,392 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tundump/tundump/bpf"
+	"github.com/tundump/tundump/capture"
+	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
+)
+
+// flushAfter is how long output is held back at most when no more comes.
+const flushAfter = 100 * time.Millisecond
+
+// session is one run: packets from a source, through a filter, to an output.
+type session struct {
+	ctx      context.Context // done when the user wants to stop
+	std      stdio
+	opt      Options
+	table    *header.Table
+	programs map[header.LinkType]*ir.Prog
+	loaded   map[header.LinkType]*bpf.Filter
+}
+
+func newSession(ctx context.Context, std stdio, opt Options) *session {
+	return &session{
+		ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports),
+		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
+	}
+}
+
+func (s *session) close() {
+	for _, f := range s.loaded {
+		f.Close()
+	}
+}
+
+// program returns the filter for packets of a link type, nil if there is no
+// expression.
+func (s *session) program(link header.LinkType) (*ir.Prog, error) {
+	if p := s.programs[link]; p != nil || strings.TrimSpace(s.opt.Expression) == "" {
+		return p, nil
+	}
+	p, err := filter.Compile(s.opt.Expression, s.filterOptions(link))
+	if err != nil {
+		return nil, err
+	}
+	s.programs[link] = p
+	return p, nil
+}
+
+func (s *session) filterOptions(link header.LinkType) filter.Options {
+	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}}
+}
+
+// capture captures or reads until there is no more, or the user wants no more.
+func (s *session) capture() error {
+	// First for Ethernet, whatever will come: of a wrong expression we tell before
+	// asking for privileges, and before waiting for a pipe.
+	if _, err := s.program(header.LinkEthernet); err != nil {
+		return err
+	}
+	if s.opt.Read != "" {
+		return s.read()
+	}
+	return s.live()
+}
+
+// live captures from interfaces.
+func (s *session) live() error {
+	names, err := s.interfaces()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	src, err := capture.OpenLive(names, capture.LiveOptions{
+		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(),
+		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },
+	})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	out, err := s.open(src, nil)
+	if err != nil {
+		return err
+	}
+	for _, in := range src.Interfaces() {
+		fmt.Fprintf(s.std.err, "tundump: listening on %s, link-type %s, snapshot length %d bytes\n",
+			in.Name, linkName(in.LinkType), in.SnapLen)
+	}
+	s.describeFilter(src.Interfaces())
+	defer context.AfterFunc(s.ctx, src.Stop)()
+	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
+
+	stats, statsErr := src.Stats()
+	err = errors.Join(err, statsErr, out.finish(src.Interfaces(), stats, start))
+	if errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	if s.ctx.Err() != nil && isTerminal(s.std.err) {
+		fmt.Fprintln(s.std.err) // ends the line with ^C
+	}
+	var all capture.Stats
+	for _, st := range stats {
+		all.Received += st.Received
+		all.Dropped += st.Dropped
+	}
+	fmt.Fprintf(s.std.err, "%s captured\n%s received by filter\n%s dropped by kernel\n",
+		packets(n), packets(all.Received), packets(all.Dropped))
+	return err
+}
+
+// packets counts as tcpdump does.
+func packets(n uint64) string {
+	if n == 1 {
+		return "1 packet"
+	}
+	return fmt.Sprintf("%d packets", n)
+}
+
+// interfaces returns those to capture from.
+func (s *session) interfaces() ([]string, error) {
+	for i, name := range s.opt.Interfaces {
+		switch {
+		case name == "any" || strings.ContainsAny(name, "*?["):
+			return nil, fmt.Errorf("%s: tundump cannot yet choose interfaces by a pattern, give each with a -i of its own", name)
+		case slices.Contains(s.opt.Interfaces[:i], name):
+			return nil, fmt.Errorf("%s: the interface is given twice", name)
+		}
+	}
+	if len(s.opt.Interfaces) > 0 {
+		return s.opt.Interfaces, nil
+	}
+	devices, err := capture.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("choosing an interface: %w", err)
+	}
+	for _, d := range devices {
+		if d.Up && !d.Loopback {
+			return []string{d.Name}, nil
+		}
+	}
+	return nil, errors.New("choosing an interface: none is up, besides loopback ones; choose with -i")
+}
+
+// attach returns what attaches the filter to the socket of an interface, nil
+// if there is no expression.
+func (s *session) attach() func(syscall.RawConn, capture.Interface) error {
+	if strings.TrimSpace(s.opt.Expression) == "" {
+		return nil
+	}
+	return func(conn syscall.RawConn, in capture.Interface) error {
+		link := header.LinkType(in.LinkType)
+		f := s.loaded[link]
+		if f == nil {
+			p, err := s.program(link)
+			if err != nil {
+				return err
+			}
+			if f, err = bpf.Load(p, s.opt.SnapLen); err != nil {
+				return err
+			}
+			s.loaded[link] = f
+		}
+		return f.Attach(conn)
+	}
+}
+
+// describeFilter says what was loaded for the interfaces, once for each link type.
+func (s *session) describeFilter(interfaces []capture.Interface) {
+	tunnels := ""
+	if filter.UsesTunnels(s.opt.Expression, s.filterOptions(header.LinkEthernet)) {
+		tunnels = fmt.Sprintf(", tunnels to depth %d, VXLAN on %s", s.opt.Depth, enumerate(s.opt.Ports.VXLAN))
+		if geneve := s.opt.Ports.Geneve; !slices.Equal(geneve, header.DefaultPorts().Geneve) {
+			tunnels += ", Geneve on " + enumerate(geneve)
+		}
+	}
+	var told []uint32
+	for _, in := range interfaces {
+		f := s.loaded[header.LinkType(in.LinkType)]
+		if f == nil || slices.Contains(told, in.LinkType) {
+			continue
+		}
+		told = append(told, in.LinkType)
+		if f.Fallback != nil {
+			fmt.Fprintf(s.std.err, "tundump: filter: not as eBPF: %v\n", f.Fallback)
+		}
+		fmt.Fprintf(s.std.err, "tundump: filter: %v%s\n", f, tunnels)
+	}
+	if len(told) == 0 {
+		fmt.Fprintln(s.std.err, "tundump: filter: none, every packet is captured")
+	}
+}
+
+// enumerate joins numbers as one does in a sentence.
+func enumerate(numbers []uint16) string {
+	text := ""
+	for i, n := range numbers {
+		switch {
+		case i > 0 && i == len(numbers)-1:
+			text += " and "
+		case i > 0:
+			text += ", "
+		}
+		text += strconv.Itoa(int(n))
+	}
+	return text
+}
+
+// read reads a capture file.
+func (s *session) read() error {
+	src, file, err := s.openFile()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	defer src.Close()
+	for _, in := range src.Interfaces() { // before the output is made
+		if _, err := s.program(header.LinkType(in.LinkType)); err != nil {
+			return fmt.Errorf("%s: %w", s.opt.Read, err)
+		}
+	}
+	out, err := s.open(src, file)
+	if err != nil {
+		return err
+	}
+	if all := src.Interfaces(); len(all) > 0 {
+		fmt.Fprintf(s.std.err, "reading from file %s, link-type %s, snapshot length %d\n", s.opt.Read, linkName(all[0].LinkType), all[0].SnapLen)
+	}
+	_, err = s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program}, out)
+	return errors.Join(err, out.finish(src.Interfaces(), nil, time.Time{}))
+}
+
+// openFile opens the file to be read, and reads its start. That may be a pipe whose
+// writer takes his time, which only the end of the program interrupts.
+func (s *session) openFile() (*capture.File, *os.File, error) {
+	file := s.std.in
+	if s.opt.Read != "-" {
+		var err error
+		if file, err = os.Open(s.opt.Read); err != nil {
+			return nil, nil, err
+		}
+	}
+	type result struct {
+		src *capture.File
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		src, err := capture.NewFile(file)
+		opened <- result{src, err}
+	}()
+	select {
+	case r := <-opened:
+		if r.err != nil {
+			file.Close()
+			return nil, nil, fmt.Errorf("%s: %w", s.opt.Read, r.err)
+		}
+		return r.src, file, nil
+	case <-s.ctx.Done():
+		return nil, nil, fmt.Errorf("%s: interrupted before anything came", s.opt.Read)
+	}
+}
+
+// selection is a source that passes on the packets of another one that a filter
+// accepts.
+type selection struct {
+	capture.Source
+	name     string // for errors
+	program  func(header.LinkType) (*ir.Prog, error)
+	compiled []func(*capture.Packet) bool // by interface, nil if not yet
+}
+
+func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
+	for {
+		p, err := f.Source.Next(ctx)
+		if err == io.EOF {
+			return p, err
+		}
+		if err != nil {
+			return p, fmt.Errorf("%s: %w", f.name, err)
+		}
+		for len(f.compiled) <= p.Interface {
+			f.compiled = append(f.compiled, nil)
+		}
+		if f.compiled[p.Interface] == nil {
+			prog, err := f.program(header.LinkType(f.Interfaces()[p.Interface].LinkType))
+			if err != nil {
+				return p, fmt.Errorf("%s: %w", f.name, err)
+			}
+			f.compiled[p.Interface] = func(p *capture.Packet) bool {
+				return prog == nil || prog.Match(p.Data, ir.Meta{Len: uint32(p.Len)})
+			}
+		}
+		if f.compiled[p.Interface](&p) {
+			return p, nil
+		}
+	}
+}
+
+// copy moves packets until the source ends, there are enough, or ctx is done, and
+// returns how many.
+func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n uint64, err error) {
+	// While something is held back we wait for the next packet with a deadline. It
+	// is the same for many packets.
+	wait, cancel := ctx, func() {}
+	defer func() { cancel() }()
+	for s.opt.Count == 0 || n < s.opt.Count {
+		p, err := src.Next(wait)
+		switch {
+		case err == io.EOF, errors.Is(err, context.Canceled): // the end, or the user wants no more
+			return n, nil
+		case wait != ctx && errors.Is(err, context.DeadlineExceeded):
+			cancel()
+			wait = ctx
+			if err := out.flush(); err != nil {
+				return n, err
+			}
+			continue
+		case err != nil:
+			return n, err
+		}
+		if err := out.packet(&p, src.Interfaces()); err != nil {
+			return n, err
+		}
+		n++
+		if wait == ctx {
+			deadline, release := context.WithTimeout(ctx, flushAfter)
+			wait, cancel = deadline, release
+		}
+	}
+	return n, nil
+}
+
+// dump prints the filter program, tcpdump's -d.
+func (s *session) dump() error {
+	link := header.LinkEthernet
+	switch {
+	case s.opt.Read != "":
+		src, file, err := s.openFile()
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		defer src.Close()
+		if all := src.Interfaces(); len(all) > 0 {
+			link = header.LinkType(all[0].LinkType)
+		}
+	case len(s.opt.Interfaces) > 0:
+		of, err := capture.LinkType(s.opt.Interfaces[0])
+		if err != nil {
+			return err
+		}
+		link = header.LinkType(of)
+	}
+	p, err := filter.Compile(s.opt.Expression, s.filterOptions(link))
+	if err != nil {
+		return err
+	}
+	program, err := bpf.Classic(p, s.opt.SnapLen, s.opt.Read == "")
+	if err != nil {
+		return fmt.Errorf("printing the filter as classic BPF: %w", err)
+	}
+	return bpf.Dump(s.std.out, program)
+}
+
+// linkName returns a link type as tcpdump prints it.
+func linkName(linkType uint32) string {
+	name, description := header.LinkType(linkType).Name()
+	if name == "" {
+		return strconv.Itoa(int(linkType))
+	}
+	return name + " (" + description + ")"
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
