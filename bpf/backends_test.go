@@ -60,7 +60,7 @@ func (k *kernel) match(t *testing.T, data []byte) bool {
 // rawConn is a descriptor as a syscall.RawConn.
 type rawConn int
 
-func (c rawConn) Control(f func(fd uintptr)) error   { f(uintptr(c)); return nil }
+func (c rawConn) Control(f func(fd uintptr)) error  { f(uintptr(c)); return nil }
 func (c rawConn) Read(func(fd uintptr) bool) error  { return syscall.ENOTSUP }
 func (c rawConn) Write(func(fd uintptr) bool) error { return syscall.ENOTSUP }
 
