@@ -340,7 +340,7 @@ func (l *lowerer) identified(h *header.Header, a addr, t tunnel, yes, no block) 
 	if h.ID == header.GRE {
 		// RFC 7637: NVGRE is GRE with a key that carries Ethernet.
 		vsid := func(no block) block {
-			n := yes
+			var n block
 			if t.hasID {
 				n = l.field(h, "vsid", a, t.id, yes, no)
 			} else {

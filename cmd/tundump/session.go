@@ -370,7 +370,7 @@ func (s *session) dump() error {
 	if err != nil {
 		return err
 	}
-	program, err := bpf.Classic(p, s.opt.SnapLen, s.opt.Read == "")
+	program, err := bpf.Classic(p, s.opt.SnapLen, len(s.opt.Interfaces) > 0)
 	if err != nil {
 		return fmt.Errorf("printing the filter as classic BPF: %w", err)
 	}
