@@ -25,6 +25,7 @@ demo: build
 
 test: check
 	@.ci/test $(PACKAGES)
+	@cd decode/oldreader && ../../.ci/test ./...
 
 test-long: check
 	@TUNDUMP_LONG=20 .ci/test -timeout 2h $(PACKAGES)

@@ -12,6 +12,7 @@ type fact struct {
 	v      uint32 //
 	not    []uint32
 	within uint64   // this many bytes from it on were captured
+	lacks  uint64   // this many were not, if it is not 0
 	loaded ir.Instr // the load that it holds the result of, if Size > 0
 }
 
@@ -120,6 +121,9 @@ func (k *facts) run(b *ir.Block) {
 		if i.Op == ir.Add && i.A != ir.NoReg && k[i.A].is && i.B.Reg == ir.NoReg {
 			i = mov(i.Dst, k[i.A].v+i.B.Imm)
 		}
+		if i.Op == ir.Add && i.B == ir.Imm(0) {
+			i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: ir.R(i.A)}
+		}
 		if i.Op == ir.Add && i.B.Reg != ir.NoReg && i.A != ir.NoReg && k[i.A].is && k[i.A].v == 0 {
 			i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: i.B}
 		}
@@ -192,7 +196,7 @@ func (k *facts) decide(c ir.Cond, a ir.Reg, b ir.Val) answer {
 		switch {
 		case uint64(b.Imm) <= f.within && f.within > 0:
 			return known
-		case f.is && f.v >= ir.Absent:
+		case f.is && f.v >= ir.Absent, f.lacks > 0 && uint64(b.Imm) >= f.lacks:
 			return refuted
 		}
 	case ir.Eq:
@@ -224,8 +228,10 @@ func (k *facts) learn(b *ir.Block, yes bool) {
 	switch {
 	case b.Cond == ir.Within && yes:
 		f.within = max(f.within, uint64(b.B.Imm))
+	case b.Cond == ir.Within && (f.lacks == 0 || uint64(b.B.Imm) < f.lacks):
+		f.lacks = uint64(b.B.Imm)
 	case b.Cond == ir.Eq && b.B.Reg == ir.NoReg && yes:
-		*f = fact{is: true, v: b.B.Imm, within: f.within, loaded: f.loaded}
+		*f = fact{is: true, v: b.B.Imm, within: f.within, lacks: f.lacks, loaded: f.loaded}
 	case b.Cond == ir.Eq && b.B.Reg == ir.NoReg:
 		f.not = append(slices.Clip(f.not), b.B.Imm)
 	}
@@ -286,6 +292,11 @@ func (k *facts) meet(in []*facts, n int) {
 			f.not = slices.DeleteFunc(slices.Clone(f.not), func(v uint32) bool { return !slices.Contains(g.not, v) })
 		}
 		f.within = min(there[r], k.there(r))
+		if f.lacks == 0 || g.lacks == 0 {
+			f.lacks = 0
+		} else {
+			f.lacks = max(f.lacks, g.lacks)
+		}
 		if f.loaded != g.loaded {
 			f.loaded = ir.Instr{}
 		}

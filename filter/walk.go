@@ -49,9 +49,10 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		case deeper == no && !needsTransport:
 			return test(yes, no)
 		case needsTransport:
-			return l.toTransport(test(yes, deeper))
+			n := test(yes, deeper)
+			return l.toTransport(n, n)
 		}
-		return test(yes, l.toTransport(deeper))
+		return test(yes, l.toTransport(deeper, no))
 	}
 
 	deeper := no
@@ -65,7 +66,7 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		var body block
 		switch {
 		case s.first > 1: // one level only, and not the first
-			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(no, no), l.toTransport(step))
+			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(no, no), l.toTransport(step, no))
 		case s.last == 1:
 			body = here(no, no)
 		default:
@@ -75,7 +76,7 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		deeper = l.tunnel(selector{walk: true}, l.do(head, mov(ir.Level, 0)), no)
 	}
 	if s.first > 0 {
-		return l.wire(l.toTransport(deeper), no)
+		return l.wire(l.toTransport(deeper, no), no)
 	}
 	return l.wire(here(no, deeper), no)
 }
@@ -148,12 +149,13 @@ func (l *lowerer) tags(next block) block {
 }
 
 // toTransport builds the walk over the network header at L3, and the extension
-// headers behind it: it sets Proto and L4, which is Absent in fragments other
-// than the first.
-func (l *lowerer) toTransport(next block) block {
-	bad := l.do(next, mov(ir.Proto, noProto), mov(ir.L4, ir.Absent))
+// headers behind it: it sets Proto and L4 and goes to next. Where there is no
+// transport header, because something is cut, or in a fragment other than the
+// first, L4 is Absent, and it goes to none.
+func (l *lowerer) toTransport(next, none block) block {
+	bad := l.do(none, mov(ir.Proto, noProto), mov(ir.L4, ir.Absent))
 	ip, ip6 := l.opt.Table.Header(header.IP), l.opt.Table.Header(header.IP6)
-	extensions := l.extensions(ip6.Next.Rules, next)
+	extensions := l.extensions(ip6.Next.Rules, next, none)
 	// Behind IPv4 most of their numbers mean something else.
 	behindIP := next
 	for _, r := range ip.Next.Rules {
@@ -162,17 +164,17 @@ func (l *lowerer) toTransport(next block) block {
 		}
 	}
 	return l.among(ir.Type, []uint32{header.TypeIP, header.TypeIP6},
-		[]block{l.over(ip, ir.L3, behindIP, next, bad), l.over(ip6, ir.L3, extensions, next, bad)}, bad)
+		[]block{l.over(ip, ir.L3, behindIP, none, bad), l.over(ip6, ir.L3, extensions, none, bad)}, bad)
 }
 
 // extensions builds the loop over extension headers.
-func (l *lowerer) extensions(rules []header.Rule, next block) block {
-	head := l.head(set(ir.Proto, ir.L4, ir.Ext) | l.reads(next))
+func (l *lowerer) extensions(rules []header.Rule, next, none block) block {
+	head := l.head(set(ir.Proto, ir.L4, ir.Ext) | l.reads(next) | l.reads(none))
 	again := l.add(nil, ir.Again, ir.Ext, ir.Imm(header.MaxExtensions-1), head, next)
 	n := next
 	for _, r := range slices.Backward(rules) {
 		if h := l.opt.Table.Header(r.To); h.Class == header.Extension {
-			n = l.add(nil, ir.Eq, ir.Proto, ir.Imm(r.Value), l.over(h, ir.L4, again, next, l.do(next, mov(ir.L4, ir.Absent))), n)
+			n = l.add(nil, ir.Eq, ir.Proto, ir.Imm(r.Value), l.over(h, ir.L4, again, none, l.do(none, mov(ir.L4, ir.Absent))), n)
 		}
 	}
 	l.loop(head, n)
@@ -399,7 +401,7 @@ func (l *lowerer) shift(t tunnel, f frame, yes, no block) block {
 	asNetwork := l.do(yes, mov(ir.S2, ir.Absent), cur.mov(ir.S3), ir.Instr{Op: ir.Mov, Dst: ir.SType, A: ir.NoReg, B: ir.R(ir.Type)})
 	found := l.add(nil, ir.Eq, ir.Type, ir.Imm(header.TypeTEB), asEther, asNetwork)
 
-	n := l.toTransport(l.tunnel(selector{tunnel: &t}, found, no))
+	n := l.toTransport(l.tunnel(selector{tunnel: &t}, found, no), no)
 	l3 := l.network(f)
 	var to []block
 	for _, typ := range ipTypes() {
