@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,19 +30,20 @@ func demo(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// namespaces returns the network namespaces that labs have made.
-func namespaces(t *testing.T) (n int) {
+// noNamespaces checks that no network namespace is left that the command has made.
+func noNamespaces(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	out, err := exec.Command("ip", "netns", "list").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return strings.Count(string(out), "tundump-")
+	if strings.Contains(string(out), fmt.Sprintf("tundump-%d-", cmd.Process.Pid)) {
+		t.Errorf("namespaces of process %d are left over:\n%s", cmd.Process.Pid, out)
+	}
 }
 
 func TestDemo(t *testing.T) {
 	cmd := demo(t)
-	before := namespaces(t)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -60,9 +62,7 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	readable(t, filepath.Join(cmd.Dir, "out.pcapng"), 9)
-	if after := namespaces(t); after != before {
-		t.Errorf("%d namespaces are left over", after-before)
-	}
+	noNamespaces(t, cmd)
 	if t.Failed() {
 		t.Logf("%s", out)
 	}
@@ -71,7 +71,6 @@ func TestDemo(t *testing.T) {
 // TestDemoInterrupted: Ctrl-C in the middle leaves nothing behind.
 func TestDemoInterrupted(t *testing.T) {
 	cmd := demo(t)
-	before := namespaces(t)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +89,5 @@ func TestDemoInterrupted(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("exit status 0 after an interrupt")
 	}
-	if after := namespaces(t); after != before {
-		t.Errorf("%d namespaces are left over", after-before)
-	}
+	noNamespaces(t, cmd)
 }

@@ -36,7 +36,8 @@ type Lab struct {
 // A host is an address on the VXLAN device, in one network of 24 bits. Nobody but
 // the inner hosts says anything on it: neighbours are known, IPv6 is off.
 func New(innerA, innerB []string) (*Lab, error) {
-	name := fmt.Sprintf("tundump-%08x", rand.Uint32())
+	// The process that made it, to tell whose it is.
+	name := fmt.Sprintf("tundump-%d-%08x", os.Getpid(), rand.Uint32())
 	l := &Lab{A: name + "-a", B: name + "-b"}
 	if err := l.setUp(innerA, innerB); err != nil {
 		return nil, errors.Join(err, l.Close())
