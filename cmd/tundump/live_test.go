@@ -311,6 +311,29 @@ func TestLiveGRE(t *testing.T) {
 	}
 }
 
+// TestLiveLength: a tag counts in the length on the wire, whether it is in the
+// packet or the kernel has taken it out, in eBPF and in classic BPF; it does not
+// count inside a tunnel.
+func TestLiveLength(t *testing.T) {
+	l := newLab(t)
+	frames := greFrames(t, 30, 100)
+	n := len(frames[0])
+	inside := n - (14 + 4 + 20 + 8)
+	for _, ns := range []string{l.A, l.B} {
+		for _, run := range [][]string{{"tundump"}, {"setpriv", "--bounding-set", "-bpf,-sys_admin", "tundump"}} {
+			file := filepath.Join(t.TempDir(), "out.pcapng")
+			r := start(t, l, ns, append(run, "-i", "eth1", "-w", file,
+				fmt.Sprintf("len = %d and outer len = %d and less %d and not greater %d and inner len = %d", n, n, n, n+1, inside))...)
+			if err := l.Transmit(l.A, "eth1", frames); err != nil {
+				t.Fatal(err)
+			}
+			if c, _, _ := counters(t, r.stop(syscall.SIGINT)); c != len(frames) {
+				t.Errorf("%v captured %d of %d frames", run, c, len(frames))
+			}
+		}
+	}
+}
+
 // TestLiveClassic captures without the right to load eBPF.
 func TestLiveClassic(t *testing.T) {
 	l := newLab(t)
