@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 	"testing"
 
@@ -155,18 +154,6 @@ func options(depth int) filter.Options {
 	return filter.Options{LinkType: header.LinkEthernet, Table: header.New(header.DefaultPorts()), Depth: depth}
 }
 
-// rounds returns how many rounds a generated test runs: more with make test-long.
-func rounds(t *testing.T, n int) int {
-	if s := os.Getenv("TUNDUMP_LONG"); s != "" {
-		k, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n * k
-	}
-	return n
-}
-
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -180,7 +167,7 @@ func TestBackends(t *testing.T) {
 	needRoot(t)
 	g := random.New(3)
 	matched, total, loops, classics, longest := 0, 0, 0, 0, 0
-	for range rounds(t, 350) {
+	for range random.Rounds(350) {
 		text := g.Expr(1 + g.IntN(4))
 		b := newBackends(t, text, options(3+g.IntN(2)))
 		for range 150 {

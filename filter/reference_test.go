@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/tundump/tundump/filter/header"
@@ -415,25 +413,13 @@ func (r *reference) identified(n tunnel, l header.Layer) bool {
 	return ok && v == n.id && (f.Mask == 0 || n.id <= f.Mask>>bits.TrailingZeros32(f.Mask))
 }
 
-// rounds returns how many rounds a generated test runs: more with make test-long.
-func rounds(t *testing.T, n int) int {
-	if s := os.Getenv("TUNDUMP_LONG"); s != "" {
-		k, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n * k
-	}
-	return n
-}
-
 // TestReference compares the compiled program with the reference, on random
 // expressions and packets. It fails if a header, operator or primitive was never made.
 func TestReference(t *testing.T) {
 	opt := testOptions()
 	g := random.New(1)
 	matched, total := 0, 0
-	for range rounds(t, 1500) {
+	for range random.Rounds(1500) {
 		text := g.Expr(1 + g.IntN(6))
 		tree, err := parse(text, opt)
 		if err != nil {

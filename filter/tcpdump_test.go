@@ -89,7 +89,7 @@ func TestTcpdump(t *testing.T) {
 	}
 	opt := testOptions()
 	matched := 0
-	for range rounds(t, 400) {
+	for range random.Rounds(400) {
 		texts = append(texts, g.Expr(1+g.IntN(5)))
 	}
 	for _, text := range texts {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"strconv"
 )
 
 // Gen is a generator. It repeats itself for the same seed.
@@ -22,6 +24,15 @@ type Gen struct {
 // New returns a generator.
 func New(seed uint64) *Gen {
 	return &Gen{Rand: rand.New(rand.NewPCG(seed, 0)), Made: map[string]int{}, Tunnels: true}
+}
+
+// Rounds returns how many rounds a test of n rounds runs: as many times n as
+// TUNDUMP_LONG says, which make test-long sets.
+func Rounds(n int) int {
+	if k, err := strconv.Atoi(os.Getenv("TUNDUMP_LONG")); err == nil {
+		return n * k
+	}
+	return n
 }
 
 func pick[T any](g *Gen, from ...T) T { return from[g.IntN(len(from))] }
