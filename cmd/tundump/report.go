@@ -8,20 +8,26 @@ import (
 	"unicode"
 
 	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/stack"
 )
 
-// columns is how wide a line about an expression may be.
+// columns is how wide a line about an expression or a stack may be.
 const columns = 79
 
-// report writes an error as one line; below an error in an expression, the
-// place.
+// report writes an error as one line; below an error in an expression or a stack,
+// the place.
 func report(w io.Writer, err error) {
 	var expression *filter.Error
+	var layers *stack.Error
 	switch {
 	case errors.As(err, &expression):
 		e := expression
 		line, mark := excerpt(e.Text, e.Pos, e.End, columns-2)
 		fmt.Fprintf(w, "tundump: expression, column %d: %s\n  %s\n  %s\n", e.Column(), e.Msg, line, mark)
+	case errors.As(err, &layers):
+		e := layers
+		line, mark := excerpt(e.Text, e.Pos, e.End, columns-2)
+		fmt.Fprintf(w, "tundump: stack, column %d: %s\n  %s\n  %s\n", e.Column(), e.Msg, line, mark)
 	default:
 		for what := range strings.Lines(err.Error()) { // several, if joined
 			fmt.Fprintf(w, "tundump: %s\n", strings.TrimSpace(what))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/stack"
 )
 
 // Exit statuses.
@@ -30,9 +31,23 @@ type stdio struct {
 //go:embed usage.txt
 var usage string
 
+// subcommands returns what a first argument of that name starts with the arguments
+// behind it. Each returns the exit status.
+func subcommands() map[string]func(ctx context.Context, std stdio, args []string) int {
+	return map[string]func(ctx context.Context, std stdio, args []string) int{
+		"mtu":    mtu,
+		"offset": offset,
+	}
+}
+
 // run is the whole program: it does what the arguments, without the program's
 // name, say until that is done or ctx is, and returns the exit status.
 func run(ctx context.Context, std stdio, args []string) int {
+	if len(args) > 0 {
+		if sub, ok := subcommands()[args[0]]; ok {
+			return sub(ctx, std, args[1:])
+		}
+	}
 	opt, err := parseFlags("tundump", args)
 	if err != nil {
 		report(std.err, err)
@@ -64,7 +79,8 @@ func finish(std stdio, err error) int {
 	}
 	report(std.err, err)
 	var badExpression *filter.Error
-	if errors.As(err, &badExpression) {
+	var badStack *stack.Error
+	if errors.As(err, &badExpression) || errors.As(err, &badStack) {
 		return wrong
 	}
 	return failed

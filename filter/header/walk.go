@@ -92,6 +92,12 @@ func (h *Header) read(data []byte, off uint32) (l Layer, ok bool) {
 // None if it is nothing that the table knows.
 func (l Layer) Follows(data []byte) ID { return l.Header.next(data, l.Off) }
 
+// Holds reports whether the test holds for the layer.
+func (l Layer) Holds(data []byte, t Test) bool {
+	ok, _ := t.holds(data, l.Off)
+	return ok
+}
+
 // next returns what follows the header at off, or None.
 func (h *Header) next(data []byte, off uint32) ID {
 	var v uint32
