@@ -35,6 +35,7 @@ var usage string
 // behind it. Each returns the exit status.
 func subcommands() map[string]func(ctx context.Context, std stdio, args []string) int {
 	return map[string]func(ctx context.Context, std stdio, args []string) int{
+		"expr":   expr,
 		"mtu":    mtu,
 		"offset": offset,
 	}

@@ -1,0 +1,555 @@
+package filter
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math/bits"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
+	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/random"
+)
+
+func plainOptions(depth, tags, extensions int) PlainOptions {
+	opt := testOptions()
+	opt.Depth = depth
+	return PlainOptions{Options: opt, Tags: tags, Extensions: extensions}
+}
+
+// within reports whether the packet is one that the text of Plain is for: no more tags
+// and extension headers a level than the options say, none of them malformed, and no
+// header cut.
+func within(opt PlainOptions, data []byte) bool {
+	found := opt.Table.Walk(nil, opt.LinkType, data, header.MaxDepth)
+	var tags, extensions [header.MaxDepth + 1]int
+	for _, l := range found {
+		switch l.Class {
+		case header.Tag:
+			tags[l.Level]++
+		case header.Extension:
+			extensions[l.Level]++
+		}
+		if tags[l.Level] > opt.Tags || extensions[l.Level] > opt.Extensions {
+			return false
+		}
+	}
+	if len(found) == 0 {
+		return false
+	}
+	last := found[len(found)-1]
+	next := opt.Table.Header(last.Follows(data))
+	switch {
+	case last.Later:
+		return true
+	case next == nil:
+		if typ, ok := last.Value(data, "type"); ok && last.Class <= header.Tag && typ == typeRARP {
+			next = opt.Table.Header(header.ARP)
+			return int(last.End()+next.Min) <= len(data)
+		}
+		return int(last.End()) <= len(data)
+	}
+	return int(last.End()+next.Min) <= len(data) && next.Class == header.Tunnel
+}
+
+// toLink gives an Ethernet frame the link header of another link type; ok is false
+// if it cannot have that.
+func toLink(link header.LinkType, frame []byte) (data []byte, ok bool) {
+	typ := binary.BigEndian.Uint16(frame[12:])
+	payload := frame[14:]
+	switch link {
+	case header.LinkEthernet:
+		return frame, true
+	case header.LinkSLL:
+		return append(append(make([]byte, 14), frame[12:14]...), payload...), true
+	case header.LinkSLL2:
+		return append(append(slices.Clone(frame[12:14]), make([]byte, 18)...), payload...), true
+	case header.LinkRaw:
+		return payload, typ == header.TypeIP || typ == header.TypeIP6
+	case header.LinkIPv4:
+		return payload, typ == header.TypeIP
+	}
+	return payload, typ == header.TypeIP6
+}
+
+// capture writes packets to a file. Packet n has the time n seconds.
+func capture(t *testing.T, link header.LinkType, packets [][]byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := pcapgo.NewWriter(&b)
+	if err := w.WriteFileHeader(262144, layers.LinkType(link)); err != nil {
+		t.Fatal(err)
+	}
+	for n, p := range packets {
+		if err := w.WritePacket(gopacket.CaptureInfo{Timestamp: time.Unix(int64(n), 0), CaptureLength: len(p), Length: len(p)}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "packets.pcap")
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// selects runs the real tcpdump with an expression of Plain's.
+func selects(t *testing.T, file, plain string, flags ...string) map[int]bool {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "expression")
+	if err := os.WriteFile(name, []byte(plain), 0o600); err != nil { // too long for an argument
+		t.Fatal(err)
+	}
+	return tcpdump(t, file, "", append(flags, "-F", name)...)
+}
+
+// tooLong reports whether the bounds leave no text.
+func tooLong(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "the text would be")
+}
+
+// selectsNothing reports whether Plain could tell that no packet is selected.
+func selectsNothing(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && strings.HasPrefix(e.Msg, "no packet is selected")
+}
+
+// TestPlain compares what the real tcpdump selects by the text of Plain with the
+// compiled expression, on random expressions and packets. It fails if a header,
+// operator or primitive never occurred in what was compared.
+func TestPlain(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: make setup")
+	}
+	g := random.New(11)
+	made := map[string]int{}
+	count := func() {
+		for n := range g.Made {
+			made[n]++
+		}
+		g.Made = map[string]int{}
+	}
+	all, matched, compared, long := 0, 0, 0, 0
+	for _, c := range []struct {
+		link                    header.LinkType
+		depth, tags, extensions int
+		packets, expressions    int
+	}{
+		{header.LinkEthernet, 1, 1, 1, 4000, 8},
+		{header.LinkEthernet, 1, 1, 0, 2000, 30},
+		{header.LinkEthernet, 1, 0, 1, 2000, 20},
+		{header.LinkEthernet, 1, 0, 0, 1000, 100},
+		{header.LinkEthernet, 1, 2, 2, 500, 2},
+		{header.LinkEthernet, 2, 0, 0, 500, 15},
+		{header.LinkSLL, 1, 1, 0, 500, 20},
+		{header.LinkSLL2, 1, 1, 0, 500, 20},
+		{header.LinkRaw, 1, 0, 0, 500, 20},
+		{header.LinkIPv4, 1, 0, 1, 500, 20},
+		{header.LinkIPv6, 1, 0, 0, 500, 20},
+	} {
+		opt := plainOptions(c.depth, c.tags, c.extensions)
+		opt.LinkType = c.link
+		var packets [][]byte
+		for len(packets) < c.packets {
+			g.Made = map[string]int{}
+			frame := g.Packet(c.depth + g.IntN(2))
+			if len(frame) < 14 {
+				continue
+			}
+			if p, ok := toLink(c.link, frame); ok && within(opt, p) {
+				packets = append(packets, p)
+				count()
+			}
+		}
+		all += len(packets)
+		file := capture(t, c.link, packets)
+		g.Made = map[string]int{}
+		for done := 0; done < random.Rounds(c.expressions); {
+			g.Made = map[string]int{}
+			text := g.Expr(1 + g.IntN(4))
+			p, err := Compile(text, opt.Options)
+			if err != nil {
+				continue // a level that is too deep, or MAC addresses on another link type
+			}
+			plain, err := Plain(text, opt)
+			if tooLong(err) {
+				long++
+				continue
+			}
+			done++
+			count()
+			var want, plainest map[int]bool
+			switch {
+			case selectsNothing(err):
+			case err != nil:
+				t.Fatalf("%s: %v", text, err)
+			default:
+				want, plainest = selects(t, file, plain), selects(t, file, plain, "-O")
+			}
+			for n, data := range packets {
+				got := p.Match(data, ir.Meta{Len: uint32(len(data))})
+				if got {
+					matched++
+				}
+				compared++
+				if got != want[n] || got != plainest[n] {
+					t.Errorf("%+v %s\n%s\non %x\nis %v, tcpdump says %v, with -O %v", c, text, plain, data, got, want[n], plainest[n])
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d packets, %d comparisons, %d matches, %d expressions too long", all, compared, matched, long)
+	for _, n := range g.Names() {
+		switch n {
+		case "cut", "bad version or length", "inner 3", "tags 3", "tags 4", "tags 5", "extensions 3",
+			"extensions 4", "extensions 5", "extensions 6", "extensions 7", "extensions 8":
+			continue // outside of the bounds
+		}
+		if made[n] == 0 {
+			t.Errorf("never compared: %q", n)
+		}
+	}
+	if all < 10000 || matched < compared/20 || matched > compared*19/20 {
+		t.Errorf("%d of %d matched, on %d packets: the test says little", matched, compared, all)
+	}
+}
+
+// TestPlainAlternatives holds the table to what Plain takes for granted.
+func TestPlainAlternatives(t *testing.T) {
+	table := header.New(header.DefaultPorts())
+	for _, h := range table.All() {
+		for i, r := range h.Next.Rules {
+			for _, e := range h.Next.Rules[:i] {
+				if e.Value == r.Value && bits.OnesCount32(e.If.Mask) != 1 && h.Next.By != "" {
+					t.Errorf("%s: what excludes %s from a rule is more than one bit", h.Name, table.Header(r.To).Name)
+				}
+			}
+		}
+	}
+}
+
+// TestPlainOfStack compares the text for the stack of a packet with the compiled
+// expression, on all packets that have that stack.
+func TestPlainOfStack(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: make setup")
+	}
+	g := random.New(12)
+	opt := plainOptions(1, 1, 1)
+	var packets [][]byte
+	stacks := map[string][]int{}
+	for len(packets) < 3000 {
+		p := g.Packet(1)
+		if !within(opt, p) {
+			continue
+		}
+		s := stack.Of(opt.Table, opt.Table.Walk(nil, opt.LinkType, p, 1), p)
+		if s == "" {
+			continue
+		}
+		stacks[s] = append(stacks[s], len(packets))
+		packets = append(packets, p)
+	}
+	file := capture(t, opt.LinkType, packets)
+	matched, compared := 0, 0
+	for name, members := range stacks {
+		if random.Rounds(1) == 1 && len(members) < 3 {
+			continue
+		}
+		var err error
+		if opt.Stack, err = stack.Parse(opt.Table, name); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			text := strings.NewReplacer("inner 2", "inner 1", "inner 3", "inner").Replace(g.Expr(1 + g.IntN(3)))
+			p, err := Compile(text, opt.Options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := Plain(text, opt)
+			var want map[int]bool
+			switch {
+			case err != nil && strings.HasPrefix(err.Error(), "no packet with the stack"):
+			case err != nil:
+				t.Fatalf("%s, %s: %v", name, text, err)
+			default:
+				want = selects(t, file, plain)
+			}
+			for _, n := range members {
+				got := p.Match(packets[n], ir.Meta{Len: uint32(len(packets[n]))})
+				if compared++; got {
+					matched++
+				}
+				if got != want[n] {
+					t.Errorf("%s: %s\n%s\non %x\nis %v, tcpdump says %v", name, text, plain, packets[n], got, want[n])
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d stacks, %d comparisons, %d matches", len(stacks), compared, matched)
+	if matched < compared/20 {
+		t.Errorf("%d of %d matched: the test says little", matched, compared)
+	}
+}
+
+// TestPlainOuterOnly holds the wider filter to being wider: what the expression selects
+// it selects, and what it selects depends on nothing inside of tunnels.
+func TestPlainOuterOnly(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: make setup")
+	}
+	g := random.New(13)
+	opt := plainOptions(1, 1, 0)
+	opt.OuterOnly = true
+	var packets [][]byte
+	for len(packets) < 1000 {
+		if p := g.Packet(1); within(opt, p) {
+			packets = append(packets, p)
+		}
+	}
+	file := capture(t, opt.LinkType, packets)
+	wider, all := 0, 0
+	for range random.Rounds(60) {
+		text := strings.NewReplacer("inner 2", "inner 1", "inner 3", "inner").Replace(g.Expr(1 + g.IntN(4)))
+		p, err := Compile(text, opt.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := Plain(text, opt)
+		if err != nil && !selectsNothing(err) {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var got map[int]bool
+		if err == nil {
+			got = selects(t, file, plain)
+		}
+		for n, data := range packets {
+			if p.Match(data, ir.Meta{Len: uint32(len(data))}) {
+				if all++; !got[n] {
+					t.Fatalf("%s\n%s\nleaves out %x", text, plain, data)
+				}
+			} else if got[n] {
+				wider++
+			}
+		}
+	}
+	if wider == 0 || all == 0 {
+		t.Errorf("%d packets were selected, and %d more: the test says little", all, wider)
+	}
+}
+
+// TestPlainOfCaptures compares `inner host` for every inner address of the captures.
+func TestPlainOfCaptures(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: make setup")
+	}
+	var files []string
+	for _, dir := range []string{"../testdata", "../../shared/pcaps"} {
+		found, err := filepath.Glob(filepath.Join(dir, "*.pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) == 0 {
+			t.Logf("there are no captures in %s: put some of real tunnels there", dir)
+		}
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			r, err := pcapgo.NewReader(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opt := plainOptions(1, 1, 1)
+			opt.LinkType = header.LinkType(r.LinkType())
+			var packets [][]byte
+			addresses := map[string]bool{}
+			for {
+				data, _, err := r.ReadPacketData()
+				if err != nil {
+					break
+				}
+				if !within(opt, data) {
+					continue
+				}
+				packets = append(packets, data)
+				for _, l := range opt.Table.Walk(nil, opt.LinkType, data, 1) {
+					for _, name := range []string{"src", "dst"} {
+						if f, ok := l.Field(name); ok && l.Level == 1 && l.Class == header.Network {
+							a, _ := netip.AddrFromSlice(data[l.Off+uint32(f.Off):][:f.Size])
+							addresses[a.String()] = true
+						}
+					}
+				}
+			}
+			copied := capture(t, opt.LinkType, packets)
+			done := 0
+			for a := range addresses {
+				if done++; done > random.Rounds(6) {
+					break
+				}
+				text := "inner host " + a
+				p, err := Compile(text, opt.Options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plain, err := Plain(text, opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := selects(t, copied, plain)
+				for n, data := range packets {
+					if got := p.Match(data, ir.Meta{Len: uint32(len(data))}); got != want[n] {
+						t.Fatalf("%s\non %x\nis %v, tcpdump says %v", text, data, got, want[n])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestPlainText has some texts in full.
+func TestPlainText(t *testing.T) {
+	gre := plainOptions(1, 0, 0)
+	for _, c := range []struct{ text, stack, want string }{
+		{"", "", ""},
+		{"host 10.0.0.1 and not (tcp port http or ip6 net 2001:db8::/32)", "", "host 10.0.0.1 and not (tcp port 80 or ip6 net 2001:db8::/32)"},
+		{"src and dst net 10", "", "src and dst net 10.0.0.0/8"},
+		{"host both", "", "(host 10.0.0.1 or host 2001:db8::1)"},
+		{"ether src router and less 100 or udp portrange 5-9 or proto 50", "", "(ether src host 02:00:00:00:00:01 and len <= 100) or udp portrange 5-9 or proto 50"},
+		{"outer host 10.0.0.1", "", "(ether[12:2] = 0x0800 and (ether[26:4] = 0x0a000001 or ether[30:4] = 0x0a000001)) or " +
+			"((ether[12:2] = 0x0806 or ether[12:2] = 0x8035) and (ether[28:4] = 0x0a000001 or ether[38:4] = 0x0a000001))"},
+		{"gre", "", "(ether[12:2] = 0x0800 and ether[20:4] & 0x1fff00ff = 0x0000002f and ether[14+((ether[14]&0xf)<<2):2] & 0x4007 = 0) or " +
+			"(ether[12:2] = 0x86dd and ether[20] = 47 and ether[54:2] & 0x4007 = 0)"},
+		// In front of it stands what Stack.Expression writes.
+		{"inner host 10.5.5.5", "ip/gre,key/ether/ip", " and (ip[54:4] = 0x0a050505 or ip[58:4] = 0x0a050505)"},
+		{"inner tcp port 443 or len > 100", "vlan/ip/udp/vxlan/ether/ip/tcp", " and (ip[70:2] = 443 or ip[72:2] = 443 or len > 100)"},
+	} {
+		opt := gre
+		opt.Names = names{}
+		if c.stack != "" {
+			var err error
+			if opt.Stack, err = stack.Parse(opt.Table, c.stack); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := Plain(c.text, opt)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+		} else if got != c.want && (c.stack == "" || !strings.HasSuffix(got, c.want)) {
+			t.Errorf("%s: %s\n%s, want\n%s", c.text, c.stack, got, c.want)
+		}
+	}
+}
+
+// TestPlainErrors has what there is no text for.
+func TestPlainErrors(t *testing.T) {
+	opt := plainOptions(1, 1, 1)
+	for _, c := range []struct {
+		text string
+		set  func(o *PlainOptions)
+		want string
+	}{
+		{"inner foo", func(*PlainOptions) {}, `unexpected "foo": host, net, port, a protocol, inner, outer or another primitive should stand here, at column 7`},
+		{"inner 2 tcp", func(*PlainOptions) {}, "level 2 is deeper than the 1 levels that are walked; --depth sets them, at column 7"},
+		{"gre and tunnel and ipip and host 10.0.0.1", func(o *PlainOptions) { o.Tags = 4 }, "the text would be"},
+		{"inner tcp", func(o *PlainOptions) { o.Depth, o.Tags, o.Extensions = 8, 4, 6 }, "the text would be far too long"},
+		{"tcp", func(o *PlainOptions) { o.Depth = 9 }, "depth 9 is not between 1 and 8"},
+		{"tcp", func(o *PlainOptions) { o.Tags = 5 }, "5 VLAN tags are not between 0 and 4"},
+		{"tcp", func(o *PlainOptions) { o.Extensions = -1 }, "-1 extension headers are not between 0 and 6"},
+		{"tcp", func(o *PlainOptions) { o.LinkType = 9 }, "link type 9 is not supported by filters"},
+		{"inner (arp and tcp)", func(*PlainOptions) {}, "no packet is selected by this, within the bounds, at column 1"},
+		{"inner tcp", func(o *PlainOptions) { o.Stack, _ = stack.Parse(o.Table, "ip/udp") }, "no packet with the stack ip/udp is selected by the expression"},
+	} {
+		o := opt
+		c.set(&o)
+		if _, err := Plain(c.text, o); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// TestPlainCompiles holds libpcap to compiling every primitive, with the bounds that
+// the command has by default; and the kernel to taking what the command does not
+// warn of, 4096 instructions for 900 byte accesses.
+func TestPlainCompiles(t *testing.T) {
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: make setup")
+	}
+	for _, text := range []string{
+		"gre 7", "nvgre 7", "vxlan 7", "geneve 7", "ipip", "erspan 7", "tunnel 7", "gre and host 10.0.0.1", "not tunnel", "outer tunnel",
+		"inner host 10.5.5.5", "inner src and dst net 10", "inner host 2001:db8::1", "inner arp", "inner ip", "inner ip6", "inner ether proto 0x88cc", "inner ether host 52:54:00:00:00:01",
+		"inner tcp", "inner ip proto 50", "inner port 53", "inner portrange 5000-6000", "inner gre", "inner vxlan 7", "inner len > 1400", "inner not tcp",
+		"inner (tcp port 443 and net 10.0.0.0/8)", "any host 10.5.5.5",
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			for _, opt := range []PlainOptions{plainOptions(1, 1, 0), plainOptions(1, 0, 1)} { // the default, and for Linux's tunnels over IPv6
+				plain, err := Plain(text, opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				name := filepath.Join(t.TempDir(), "expression")
+				if err := os.WriteFile(name, []byte(plain), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				for _, flag := range []string{"-d", "-Od"} {
+					out, err := exec.Command("tcpdump", "-y", "EN10MB", flag, "-F", name).Output()
+					if err != nil {
+						t.Fatalf("%s: %v", flag, err)
+					}
+					instructions := bytes.Count(out, []byte("\n"))
+					t.Logf("%d tags, %d extension headers, %s: %d bytes, %d instructions", opt.Tags, opt.Extensions, flag, len(plain), instructions)
+					if flag == "-d" && strings.Count(plain, "[") <= 900 && instructions > 4096 {
+						t.Errorf("%d bytes are %d instructions", len(plain), instructions)
+					}
+				}
+			}
+		})
+	}
+}
+
+// FuzzPlain looks for panics, and for text that is too long.
+func FuzzPlain(f *testing.F) {
+	g := random.New(14)
+	for range 50 {
+		f.Add(g.Expr(4), byte(g.IntN(8)))
+	}
+	f.Fuzz(func(t *testing.T, text string, bounds byte) {
+		opt := plainOptions(1+int(bounds>>4&1), int(bounds&1), int(bounds>>1&1))
+		opt.OuterOnly = bounds&4 != 0
+		if bounds&8 != 0 {
+			var err error
+			if opt.Stack, err = stack.Parse(opt.Table, "ip/gre,key/ether/ip"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		plain, err := Plain(text, opt)
+		if len(plain) > maxPlain {
+			t.Errorf("%d bytes", len(plain))
+		}
+		if _, wrong := Compile(text, opt.Options); wrong != nil && err == nil {
+			t.Errorf("%q: Compile says %v", text, wrong)
+		}
+	})
+}
