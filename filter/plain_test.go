@@ -12,15 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
 	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/oracle"
 	"github.com/tundump/tundump/testdata/random"
 )
 
@@ -85,26 +84,6 @@ func toLink(link header.LinkType, frame []byte) (data []byte, ok bool) {
 	return payload, typ == header.TypeIP6
 }
 
-// capture writes packets to a file. Packet n has the time n seconds.
-func capture(t *testing.T, link header.LinkType, packets [][]byte) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := pcapgo.NewWriter(&b)
-	if err := w.WriteFileHeader(262144, layers.LinkType(link)); err != nil {
-		t.Fatal(err)
-	}
-	for n, p := range packets {
-		if err := w.WritePacket(gopacket.CaptureInfo{Timestamp: time.Unix(int64(n), 0), CaptureLength: len(p), Length: len(p)}, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	name := filepath.Join(t.TempDir(), "packets.pcap")
-	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 // selects runs the real tcpdump with an expression of Plain's.
 func selects(t *testing.T, file, plain string, flags ...string) map[int]bool {
 	t.Helper()
@@ -112,7 +91,7 @@ func selects(t *testing.T, file, plain string, flags ...string) map[int]bool {
 	if err := os.WriteFile(name, []byte(plain), 0o600); err != nil { // too long for an argument
 		t.Fatal(err)
 	}
-	return tcpdump(t, file, "", append(flags, "-F", name)...)
+	return oracle.Tcpdump(t, file, "", append(flags, "-F", name)...)
 }
 
 // tooLong reports whether the bounds leave no text.
@@ -174,7 +153,7 @@ func TestPlain(t *testing.T) {
 			}
 		}
 		all += len(packets)
-		file := capture(t, c.link, packets)
+		file := oracle.Write(t, layers.LinkType(c.link), packets, nil)
 		g.Made = map[string]int{}
 		for done := 0; done < random.Rounds(c.expressions); {
 			g.Made = map[string]int{}
@@ -263,7 +242,7 @@ func TestPlainOfStack(t *testing.T) {
 		stacks[s] = append(stacks[s], len(packets))
 		packets = append(packets, p)
 	}
-	file := capture(t, opt.LinkType, packets)
+	file := oracle.Write(t, layers.LinkType(opt.LinkType), packets, nil)
 	matched, compared := 0, 0
 	for name, members := range stacks {
 		if random.Rounds(1) == 1 && len(members) < 3 {
@@ -321,7 +300,7 @@ func TestPlainOuterOnly(t *testing.T) {
 			packets = append(packets, p)
 		}
 	}
-	file := capture(t, opt.LinkType, packets)
+	file := oracle.Write(t, layers.LinkType(opt.LinkType), packets, nil)
 	wider, all := 0, 0
 	for range random.Rounds(60) {
 		text := strings.NewReplacer("inner 2", "inner 1", "inner 3", "inner").Replace(g.Expr(1 + g.IntN(4)))
@@ -402,7 +381,7 @@ func TestPlainOfCaptures(t *testing.T) {
 					}
 				}
 			}
-			copied := capture(t, opt.LinkType, packets)
+			copied := oracle.Write(t, layers.LinkType(opt.LinkType), packets, nil)
 			done := 0
 			for a := range addresses {
 				if done++; done > random.Rounds(6) {

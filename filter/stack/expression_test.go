@@ -5,76 +5,19 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
 	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/oracle"
 	"github.com/tundump/tundump/testdata/random"
 )
-
-// tcpdump runs the real one on a capture file of Ethernet packets in which packet n
-// has the time n seconds, and returns which of them the expression selects.
-func tcpdump(t *testing.T, file, text string) map[int]bool {
-	t.Helper()
-	if _, err := exec.LookPath("tcpdump"); err != nil {
-		t.Skip("tcpdump is not installed: make setup")
-	}
-	cmd := exec.Command("tcpdump", "-r", file, "-w", "-", "--", text)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if bytes.Contains(stderr.Bytes(), []byte("expression rejects all packets")) {
-		return nil
-	}
-	if err != nil {
-		t.Fatalf("tcpdump %q: %v\n%s", text, err, stderr.Bytes())
-	}
-	r, err := pcapgo.NewReader(bytes.NewReader(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	selected := map[int]bool{}
-	for {
-		_, ci, err := r.ReadPacketData()
-		if err != nil {
-			return selected
-		}
-		selected[int(ci.Timestamp.Unix())] = true
-	}
-}
-
-// writePackets writes such a file.
-func writePackets(t *testing.T, packets [][]byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "packets.pcap")
-	var b bytes.Buffer
-	w := pcapgo.NewWriter(&b)
-	if err := w.WriteFileHeader(262144, layers.LinkTypeEthernet); err != nil {
-		t.Fatal(err)
-	}
-	for n, p := range packets {
-		ci := gopacket.CaptureInfo{Timestamp: time.Unix(int64(n), 0), CaptureLength: len(p), Length: len(p)}
-		if err := w.WritePacket(ci, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
 
 func parse(t *testing.T, text string) *stack.Stack {
 	t.Helper()
@@ -175,9 +118,9 @@ func TestLayouts(t *testing.T) {
 			if got := strings.Join(starts, " "); got != test.start {
 				t.Errorf("the layers start at %s, want %s", got, test.start)
 			}
-			file := writePackets(t, [][]byte{
+			file := oracle.Write(t, layers.LinkTypeEthernet, [][]byte{
 				test.packet(test.a, test.b), test.packet(test.b, test.a), test.packet(test.b, test.c), test.packet(test.a, test.c),
-			})
+			}, nil)
 			for _, exact := range []bool{false, true} {
 				for host, want := range map[string]string{
 					test.a: "map[0:true 1:true 3:true]", test.b: "map[0:true 1:true 2:true]", test.c: "map[2:true 3:true]",
@@ -189,7 +132,7 @@ func TestLayouts(t *testing.T) {
 					if host == test.a && !exact && text != test.want {
 						t.Errorf("the expression is\n%s, want\n%s", text, test.want)
 					}
-					if got := fmt.Sprint(tcpdump(t, file, text)); got != want {
+					if got := fmt.Sprint(oracle.Tcpdump(t, file, text)); got != want {
 						t.Errorf("%s selects %s, want %s", text, got, want)
 					}
 				}
@@ -319,7 +262,7 @@ func TestRandom(t *testing.T) {
 		stacks = append(stacks, strings.Join(names[:1+min(g.IntN(len(names)), g.IntN(len(names)))], "/"), text)
 		packets, data = append(packets, p), append(data, p.data)
 	}
-	file := writePackets(t, data)
+	file := oracle.Write(t, layers.LinkTypeEthernet, data, nil)
 
 	wanted := combinations(t, tb)
 	var selected, cases int
@@ -360,7 +303,7 @@ func TestRandom(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", want, err)
 		}
-		gotShort, gotLong := tcpdump(t, file, short), tcpdump(t, file, long)
+		gotShort, gotLong := oracle.Tcpdump(t, file, short), oracle.Tcpdump(t, file, long)
 		for n, p := range packets {
 			has := starts(p, text, len(c.Ports)+len(c.Protos) > 0)
 			hit := has && prog.Match(p.data, ir.Meta{Len: uint32(len(p.data))})

@@ -12,11 +12,14 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/gopacket/gopacket/layers"
+
 	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
 	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/oracle"
 )
 
 // TestParse checks where layers start, in bytes from the start of the frame, and
@@ -239,7 +242,7 @@ func TestCaptures(t *testing.T) {
 				}
 				t.Errorf("packet %d with the stack %s has the host", n+1, got)
 			})
-			file := writePackets(t, packets)
+			file := oracle.Write(t, layers.LinkTypeEthernet, packets, nil)
 			for text, selected := range want {
 				s, err := stack.Parse(tb, text)
 				if err != nil { // no ARP right in GRE
@@ -254,7 +257,7 @@ func TestCaptures(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got := tcpdump(t, file, expression); fmt.Sprint(got) != fmt.Sprint(selected) {
+					if got := oracle.Tcpdump(t, file, expression); fmt.Sprint(got) != fmt.Sprint(selected) {
 						t.Errorf("%s\nselects %v\nwant    %v", expression, got, selected)
 					}
 				}
