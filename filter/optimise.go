@@ -8,9 +8,9 @@ import (
 
 // fact is what is known about a register where a block starts or an edge goes.
 type fact struct {
-	is     bool   // its value is v
-	v      uint32 //
-	not    []uint32
+	is     bool // its value is v
+	v      uint32
+	not    []uint32 // its value is none of these
 	within uint64   // this many bytes from it on were captured
 	lacks  uint64   // this many were not, if it is not 0
 	loaded ir.Instr // the load that it holds the result of, if Size > 0

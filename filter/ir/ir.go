@@ -41,13 +41,13 @@ const (
 	Cur              // where the next level starts
 	Level            // how many levels have been walked since level 1
 	Ext              // how many extension headers have been walked since the first
-	S2               // like L2, L3 and Type: where a tunnel primitive outside a
-	S3               // scope has shifted the rest of the expression
-	SType            //
+	S2               // like L2: where a tunnel primitive outside a scope has shifted
+	S3               // the rest of the expression to; S3 is like L3,
+	SType            // and SType like Type
 	T0               // temporaries
-	T1               //
-	T2               //
-	NRegs            // how many there are
+	T1
+	T2
+	NRegs // how many there are
 
 	// NoReg as an operand reads as 0.
 	NoReg Reg = 0xff
