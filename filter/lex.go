@@ -47,8 +47,11 @@ func (t token) String() string {
 func words() map[string]bool {
 	m := map[string]bool{}
 	for _, w := range strings.Fields("and or not inner outer any src dst host net port portrange proto mask ip ip6 arp rarp tcp udp sctp icmp " +
-		"icmp6 ether link less greater len gre nvgre vxlan geneve ipip erspan tunnel") {
+		"icmp6 ether link less greater len") {
 		m[w] = true
+	}
+	for _, w := range tunnelWords() {
+		m[w.word] = true
 	}
 	for _, w := range strings.Fields("gateway broadcast multicast vlan mpls pppoed pppoes inbound outbound ifindex protochain byte " +
 		"ppp slip fddi tr wlan igmp igrp pim vrrp carp atalk aarp decnet lat sca moprc mopdl ah esp iso esis es-is isis is-is clnp l1 l2 iih lsp snp csnp psnp " +

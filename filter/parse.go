@@ -251,7 +251,7 @@ func (p *parser) primitive(in *scopeWord) (node, qualifiers, error) {
 	case t.is("len") || t.kind == number && relational(p.tokens[1]):
 		n, err := p.relation()
 		return n, none, err
-	case t.kind == keyword && slices.Contains([]string{"gre", "nvgre", "vxlan", "geneve", "ipip", "erspan", "tunnel"}, t.text):
+	case isTunnelWord(t):
 		n, err := p.tunnel()
 		return n, none, err
 	}
@@ -276,33 +276,6 @@ func (p *parser) relation() (node, error) {
 		return nil, p.unexpected(b, "a number of bytes")
 	}
 	return length{rel, b.num}, nil
-}
-
-// tunnel parses a tunnel primitive.
-func (p *parser) tunnel() (node, error) {
-	t := p.next()
-	n := tunnel{word: t.text}
-	id := p.peek()
-	if id.kind != number {
-		return n, nil
-	}
-	p.next()
-	limit, what := uint32(0xffffffff), "key"
-	switch t.text {
-	case "vxlan", "geneve":
-		limit, what = 0xffffff, "VNI"
-	case "nvgre":
-		limit, what = 0xffffff, "VSID"
-	case "erspan":
-		limit, what = 0x3ff, "session"
-	case "ipip":
-		return nil, p.errorf(id, "ipip has no identifier")
-	}
-	if id.num > limit {
-		return nil, p.errorf(id, "%s %d is larger than %d", what, id.num, limit)
-	}
-	n.hasID, n.id = true, id.num
-	return n, nil
 }
 
 // qualified parses a protocol word, or qualifiers and their first value.

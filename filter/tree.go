@@ -47,11 +47,6 @@ type (
 		op relation
 		n  uint32
 	}
-	tunnel struct {
-		word  string
-		hasID bool
-		id    uint32
-	}
 	// always holds for every packet.
 	always struct{}
 )
@@ -66,7 +61,6 @@ func (port) isNode()      {}
 func (proto) isNode()     {}
 func (etherType) isNode() {}
 func (length) isNode()    {}
-func (tunnel) isNode()    {}
 func (always) isNode()    {}
 
 // direction is a direction qualifier.

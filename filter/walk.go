@@ -240,24 +240,6 @@ func (l *lowerer) test(t header.Test, a addr, yes, no block) block {
 	return l.equals(a.plus(uint32(t.Off)), t.Size, t.Mask, t.Value, yes, no)
 }
 
-// selector says which tunnels are looked for: those of a primitive, or to walk
-// on, every one whose payload is known.
-type selector struct {
-	tunnel *tunnel
-	walk   bool
-	// test says to leave Type alone, which describes the level that is tested.
-	test bool
-}
-
-// matches reports whether the header is what the primitive's word means.
-func (s selector) matches(h *header.Header) bool {
-	if s.walk {
-		return true
-	}
-	w := s.tunnel.word
-	return w == "tunnel" || w == h.Word || w == "nvgre" && h.ID == header.GRE
-}
-
 // tunnel builds the test for a tunnel header at L4: it sets Cur and Type to
 // where and how the next level starts. Where a primitive has found its tunnel, and
 // cannot tell what is in it, Cur is Absent.
