@@ -147,21 +147,39 @@ func (t LenTerm) Of(v uint32) uint32 {
 // if its If does not hold, or if it is beyond data.
 func (l Layer) Value(data []byte, name string) (v uint32, ok bool) {
 	f, ok := l.Field(name)
-	if !ok || f.Size > 4 {
+	if !ok {
 		return 0, false
 	}
-	if holds, _ := f.If.holds(data, l.Off); !holds {
+	return l.Number(data, f)
+}
+
+// Number is Value for a field of the layer's header that is at hand.
+func (l Layer) Number(data []byte, f *Field) (v uint32, ok bool) {
+	b, ok := l.Raw(data, f)
+	if !ok || len(b) > 4 {
 		return 0, false
 	}
-	off := l.Off + uint32(f.Off)
-	for _, t := range f.Pos {
-		off += t.value(data, l.Off)
-	}
-	v, ok = load(data, off, f.Size)
+	v, _ = load(b, 0, f.Size)
 	if f.Mask != 0 {
 		v = v & f.Mask >> bits.TrailingZeros32(f.Mask)
 	}
-	return v, ok
+	return v, true
+}
+
+// Raw returns the bytes that hold a field of the layer's header, which are
+// part of data; ok is false if its If does not hold, or if they are beyond data.
+func (l Layer) Raw(data []byte, f *Field) (b []byte, ok bool) {
+	if holds, _ := f.If.holds(data, l.Off); !holds {
+		return nil, false
+	}
+	off := uint64(l.Off) + uint64(f.Off)
+	for _, t := range f.Pos {
+		off += uint64(t.value(data, l.Off))
+	}
+	if off+uint64(f.Size) > uint64(len(data)) {
+		return nil, false
+	}
+	return data[off : off+uint64(f.Size)], true
 }
 
 // load returns size bytes at off, most significant first; ok is false if they

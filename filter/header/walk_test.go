@@ -546,3 +546,27 @@ func FuzzWalk(f *testing.F) {
 		}
 	})
 }
+
+// TestRaw checks the bytes of fields that are no numbers, and of one that moves.
+func TestRaw(t *testing.T) {
+	data := cat([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd}, ip6(47), []byte{0xa0, 0, 0x65, 0x58, 1, 2, 0, 0, 0, 0, 0, 42}, ether(0))
+	copy(data[14+8:], "sixteen  octets.")
+	layers := header.New(header.DefaultPorts()).Walk(nil, header.LinkEthernet, data, 1)
+	for _, c := range []struct {
+		layer int
+		field string
+		data  []byte
+		want  string
+	}{
+		{0, "src", data, "\x02\x00\x00\x00\x00\x02"}, {1, "src", data, "sixteen  octets."}, {2, "key", data, "\x00\x00\x00\x2a"},
+		{2, "sum", data, "\x01\x02"}, {2, "seq", data, ""}, {1, "src", data[:14+23], ""}, {2, "key", nil, ""},
+	} {
+		f, ok := layers[c.layer].Field(c.field)
+		if !ok {
+			t.Fatalf("no field %s", c.field)
+		}
+		if got, ok := layers[c.layer].Raw(c.data, f); string(got) != c.want || ok != (c.want != "") {
+			t.Errorf("%s %s in %d bytes: %q, %v, want %q", layers[c.layer].Name, c.field, len(c.data), got, ok, c.want)
+		}
+	}
+}
