@@ -82,6 +82,11 @@ func newBackends(t *testing.T, text string, opt filter.Options) *backends {
 	if err != nil {
 		t.Fatalf("%s\n%v", text, err)
 	}
+	return newBackendsOf(t, text, p)
+}
+
+func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
+	t.Helper()
 	b := &backends{prog: p, unrolled: p.Unroll()}
 	insns, err := Classic(p, snap, false)
 	if err == nil {

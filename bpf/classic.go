@@ -24,6 +24,9 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 		c.block(n)
 	}
 	c.dropStores()
+	if err := c.cells(); err != nil {
+		return nil, err
+	}
 	insns := c.link(snapLen)
 	const limit = 4096 // BPF_MAXINSNS
 	if len(insns) > limit {
@@ -189,14 +192,21 @@ func (c *classic) instr(n int, i ir.Instr) {
 		switch {
 		case i.B.Imm == ir.MetaLen:
 			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
-		case c.live:
+		case !c.live:
+			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+		case i.B.Imm == ir.MetaTag:
 			c.emit(n, bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
 		default:
-			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+			c.emit(n, bpf.LoadExtension{Num: map[uint32]bpf.Extension{
+				ir.MetaVLAN: bpf.ExtVLANTag, ir.MetaType: bpf.ExtType, ir.MetaIfindex: bpf.ExtInterfaceIndex,
+			}[i.B.Imm]})
 		}
 		c.at.a = 0
 	default:
-		op := map[ir.Op]bpf.ALUOp{ir.Add: bpf.ALUOpAdd, ir.Sub: bpf.ALUOpSub, ir.And: bpf.ALUOpAnd, ir.Shl: bpf.ALUOpShiftLeft, ir.Shr: bpf.ALUOpShiftRight}[i.Op]
+		op := map[ir.Op]bpf.ALUOp{
+			ir.Add: bpf.ALUOpAdd, ir.Sub: bpf.ALUOpSub, ir.Mul: bpf.ALUOpMul, ir.Div: bpf.ALUOpDiv, ir.Mod: bpf.ALUOpMod,
+			ir.And: bpf.ALUOpAnd, ir.Or: bpf.ALUOpOr, ir.Xor: bpf.ALUOpXor, ir.Shl: bpf.ALUOpShiftLeft, ir.Shr: bpf.ALUOpShiftRight,
+		}[i.Op]
 		if i.B.Reg != ir.NoReg {
 			c.ldX(n, i.B.Reg)
 			c.ldA(n, i.A)
@@ -205,7 +215,7 @@ func (c *classic) instr(n int, i ir.Instr) {
 			break
 		}
 		c.ldA(n, i.A)
-		if i.B.Imm != 0 || i.Op == ir.And {
+		if i.B.Imm != 0 || i.Op == ir.And || i.Op == ir.Mul {
 			c.emit(n, bpf.ALUOpConstant{Op: op, Val: i.B.Imm})
 			c.at.a = 0
 		}
@@ -242,6 +252,32 @@ func (c *classic) dropStores() {
 	}
 	slices.Reverse(keep)
 	c.code = keep
+}
+
+// cells gives the registers that are still stored the first memory cells.
+func (c *classic) cells() error {
+	const memory = 16 // BPF_MEMWORDS
+	cell := map[int]int{}
+	of := func(r int) int {
+		if _, ok := cell[r]; !ok {
+			cell[r] = len(cell)
+		}
+		return cell[r]
+	}
+	for n, i := range c.code {
+		switch op := i.Instruction.(type) {
+		case bpf.StoreScratch:
+			op.N = of(op.N)
+			c.code[n].Instruction = op
+		case bpf.LoadScratch:
+			op.N = of(op.N)
+			c.code[n].Instruction = op
+		}
+	}
+	if len(cell) > memory {
+		return fmt.Errorf("the filter keeps %d numbers, and classic BPF has room for %d", len(cell), memory)
+	}
+	return nil
 }
 
 // link places the instructions and resolves the jumps. A conditional jump reaches

@@ -29,7 +29,8 @@ func Dump(w io.Writer, prog []bpf.Instruction) error {
 func mnemonic(i bpf.Instruction, n int) (op, arg string) {
 	sizes := map[int]string{1: "ldb", 2: "ldh", 4: "ld"}
 	jumps := map[bpf.JumpTest]string{bpf.JumpEqual: "jeq", bpf.JumpGreaterThan: "jgt", bpf.JumpGreaterOrEqual: "jge", bpf.JumpBitsSet: "jset"}
-	alu := map[bpf.ALUOp]string{bpf.ALUOpAdd: "add", bpf.ALUOpSub: "sub", bpf.ALUOpAnd: "and", bpf.ALUOpShiftLeft: "lsh", bpf.ALUOpShiftRight: "rsh"}
+	alu := map[bpf.ALUOp]string{bpf.ALUOpAdd: "add", bpf.ALUOpSub: "sub", bpf.ALUOpMul: "mul", bpf.ALUOpDiv: "div", bpf.ALUOpMod: "mod",
+		bpf.ALUOpAnd: "and", bpf.ALUOpOr: "or", bpf.ALUOpXor: "xor", bpf.ALUOpShiftLeft: "lsh", bpf.ALUOpShiftRight: "rsh"}
 	ld, st := "ld", "st"
 	switch i := i.(type) {
 	case bpf.LoadConstant:
@@ -52,9 +53,9 @@ func mnemonic(i bpf.Instruction, n int) (op, arg string) {
 		if i.Num == bpf.ExtLen {
 			return ld, "#pktlen"
 		}
-		return ld, "vlanp"
+		return ld, map[bpf.Extension]string{bpf.ExtVLANTagPresent: "vlanp", bpf.ExtVLANTag: "vlan_tci", bpf.ExtType: "pkttype", bpf.ExtInterfaceIndex: "ifidx"}[i.Num]
 	case bpf.ALUOpConstant:
-		if i.Op == bpf.ALUOpAnd {
+		if i.Op == bpf.ALUOpAnd || i.Op == bpf.ALUOpOr || i.Op == bpf.ALUOpXor {
 			return alu[i.Op], fmt.Sprintf("#%#x", i.Val)
 		}
 		return alu[i.Op], fmt.Sprintf("#%d", i.Val)

@@ -20,7 +20,10 @@ const areaSize = headSize + 8
 // Fields of struct __sk_buff (include/uapi/linux/bpf.h).
 const (
 	skbLen         = 0
+	skbType        = 4
 	skbVLANPresent = 20
+	skbVLAN        = 24
+	skbIfindex     = 40
 )
 
 // Fixed uses of registers. R6 has to hold the context for LD_IND and survives
@@ -248,13 +251,16 @@ func (e *emitter) instr(i ir.Instr) {
 		e.load(i)
 		return
 	case ir.LoadMeta:
-		if i.B.Imm == ir.MetaLen {
-			e.add(asm.LoadMem(dst, ctx, skbLen, asm.Word))
-		} else {
-			e.add(asm.LoadMem(dst, ctx, skbVLANPresent, asm.Word), asm.LSh.Imm(dst, 2))
+		field := map[uint32]int16{ir.MetaLen: skbLen, ir.MetaTag: skbVLANPresent, ir.MetaVLAN: skbVLAN, ir.MetaType: skbType, ir.MetaIfindex: skbIfindex}[i.B.Imm]
+		e.add(asm.LoadMem(dst, ctx, field, asm.Word))
+		if i.B.Imm == ir.MetaTag {
+			e.add(asm.LSh.Imm(dst, 2))
 		}
 	default:
-		op := map[ir.Op]asm.ALUOp{ir.Add: asm.Add, ir.Sub: asm.Sub, ir.And: asm.And, ir.Shl: asm.LSh, ir.Shr: asm.RSh}[i.Op]
+		op := map[ir.Op]asm.ALUOp{
+			ir.Add: asm.Add, ir.Sub: asm.Sub, ir.Mul: asm.Mul, ir.Div: asm.Div, ir.Mod: asm.Mod,
+			ir.And: asm.And, ir.Or: asm.Or, ir.Xor: asm.Xor, ir.Shl: asm.LSh, ir.Shr: asm.RSh,
+		}[i.Op]
 		if i.B.Reg != ir.NoReg {
 			// The destination may be the second operand.
 			b := e.get(i.B.Reg, asm.R1)
@@ -266,7 +272,7 @@ func (e *emitter) instr(i ir.Instr) {
 		if e.place[i.Dst] == onStack || i.A == ir.NoReg || e.place[i.Dst] != e.place[i.A] {
 			e.copy(dst, i.A)
 		}
-		if i.B.Imm != 0 || i.Op == ir.And {
+		if i.B.Imm != 0 || i.Op == ir.And || i.Op == ir.Mul {
 			e.add(op.Imm32(dst, int32(i.B.Imm)))
 		} else {
 			e.unlink(dst)

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/tundump/tundump/filter/ir"
@@ -118,14 +119,8 @@ func (k *facts) run(b *ir.Block) {
 		if i.B.Reg != ir.NoReg && k[i.B.Reg].is {
 			i.B = ir.Imm(k[i.B.Reg].v)
 		}
-		if i.Op == ir.Add && i.A != ir.NoReg && k[i.A].is && i.B.Reg == ir.NoReg {
-			i = mov(i.Dst, k[i.A].v+i.B.Imm)
-		}
-		if i.Op == ir.Add && i.B == ir.Imm(0) {
-			i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: ir.R(i.A)}
-		}
-		if i.Op == ir.Add && i.B.Reg != ir.NoReg && i.A != ir.NoReg && k[i.A].is && k[i.A].v == 0 {
-			i = ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: i.B}
+		if i.Op < ir.Load && i.Op != ir.Mov {
+			i = k.fold(i)
 		}
 		if i.Op == ir.Load {
 			if k[i.Dst].loaded == i {
@@ -167,6 +162,55 @@ func (k *facts) run(b *ir.Block) {
 	if b.Cond == ir.Within && b.A != ir.NoReg && k[b.A].is && k[b.A].v < ir.Absent {
 		b.A, b.B = ir.NoReg, ir.Imm(b.B.Imm+k[b.A].v)
 	}
+}
+
+// fold returns the same operation on two numbers with less to do.
+func (k *facts) fold(i ir.Instr) ir.Instr {
+	a, known := uint32(0), true
+	if i.A != ir.NoReg {
+		a, known = k[i.A].v, k[i.A].is
+	}
+	if i.B.Reg == ir.NoReg && (i.B.Imm == 0 && (i.Op == ir.Div || i.Op == ir.Mod) || i.B.Imm > 31 && (i.Op == ir.Shl || i.Op == ir.Shr)) {
+		return i // for Verify to refuse
+	}
+	if known && i.B.Reg == ir.NoReg {
+		return mov(i.Dst, i.Op.Of(a, i.B.Imm))
+	}
+	if known && slices.Contains([]ir.Op{ir.Add, ir.Mul, ir.And, ir.Or, ir.Xor}, i.Op) {
+		i.A, i.B = i.B.Reg, ir.Imm(a) // a op b = b op a
+	}
+	if i.B.Reg != ir.NoReg {
+		return i
+	}
+	same := ir.Instr{Op: ir.Mov, Dst: i.Dst, A: ir.NoReg, B: ir.R(i.A)}
+	switch v := i.B.Imm; i.Op {
+	case ir.Add, ir.Sub, ir.Or, ir.Xor, ir.Shl, ir.Shr: // a op 0 = a
+		if v == 0 {
+			return same
+		}
+	case ir.Mul, ir.Div, ir.Mod:
+		switch {
+		case v == 0 || v == 1 && i.Op == ir.Mod: // a * 0 = a % 1 = 0
+			return mov(i.Dst, 0)
+		case v == 1: // a * 1 = a / 1 = a
+			return same
+		case v&(v-1) != 0:
+		case i.Op == ir.Mod: // a % 2^n = a & (2^n - 1)
+			return op(ir.And, i.Dst, i.A, v-1)
+		case i.Op == ir.Mul:
+			return op(ir.Shl, i.Dst, i.A, uint32(bits.TrailingZeros32(v)))
+		case i.Op == ir.Div:
+			return op(ir.Shr, i.Dst, i.A, uint32(bits.TrailingZeros32(v)))
+		}
+	case ir.And:
+		switch v {
+		case 0:
+			return mov(i.Dst, 0)
+		case 1<<32 - 1:
+			return same
+		}
+	}
+	return i
 }
 
 // answer is what the facts say about a condition.

@@ -4,7 +4,8 @@
 //
 //	prog   = block+                                 the first block is the entry
 //	block  = instr* cond                            then go to True or to False
-//	instr  = reg = a op b                           mov add sub and shl shr, mod 2^32
+//	instr  = reg = a op b                           unsigned, mod 2^32: mov add sub mul
+//	                                                div mod and or xor shl shr
 //	       | reg = load size [a + imm]              1, 2 or 4 bytes, network byte order
 //	       | reg = meta                             what is known about the packet
 //	cond   = always | a == b | a > b | a >= b | a & b != 0
@@ -12,8 +13,9 @@
 //	       | again a < imm                          a++, and back to a head
 //	target = block | accept | reject
 //
-// Nothing fails in silence: a load needs a within before it on every path, and
-// what happens otherwise is an edge like any other. All edges go forward but
+// Nothing fails in silence: a load needs a within before it on every path, a
+// division by a register a comparison that shows it not to be 0, a shift by one that
+// it is below 32; and what happens otherwise is an edge like any other. All edges go forward but
 // one: the true edge of again goes back to the head of a loop, and its register counts
 // how often. So there are loops, over tunnel levels and extension headers, and
 // every one ends.
@@ -27,7 +29,8 @@ import (
 	"strings"
 )
 
-// Reg is a register. Their number is that of classic BPF's memory cells.
+// Reg is a register. There are at most 32, so that a set of them is a uint32; classic
+// BPF has 16 memory cells for those that one program keeps at the same time.
 type Reg uint8
 
 // The registers, by the role that the filter compiler gives them.
@@ -47,6 +50,13 @@ const (
 	T0               // temporaries
 	T1
 	T2
+	T3
+	T4
+	T5
+	T6
+	T7
+	T8
+	T9
 	NRegs // how many there are
 
 	// NoReg as an operand reads as 0.
@@ -55,7 +65,7 @@ const (
 
 func (r Reg) String() string {
 	if r < NRegs {
-		return [...]string{"l2", "l3", "l4", "kind", "type", "proto", "cur", "level", "ext", "s2", "s3", "stype", "t0", "t1", "t2"}[r]
+		return [...]string{"l2", "l3", "l4", "kind", "type", "proto", "cur", "level", "ext", "s2", "s3", "stype", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9"}[r]
 	}
 	return "0"
 }
@@ -70,11 +80,16 @@ const (
 	Mov      Op = iota // Dst = B
 	Add                // Dst = A + B
 	Sub                // Dst = A - B
+	Mul                // Dst = A * B
+	Div                // Dst = A / B, where B is not 0
+	Mod                // Dst = A % B, where B is not 0
 	And                // Dst = A & B
-	Shl                // Dst = A << B
-	Shr                // Dst = A >> B
+	Or                 // Dst = A | B
+	Xor                // Dst = A ^ B
+	Shl                // Dst = A << B, where B is below 32
+	Shr                // Dst = A >> B, where B is below 32
 	Load               // Dst = the Size bytes at A + B.Imm
-	LoadMeta           // Dst = the fact MetaLen or MetaTag, by B.Imm
+	LoadMeta           // Dst = a fact about the packet: MetaLen, ..., by B.Imm
 )
 
 // Facts about a packet that are not in its bytes.
@@ -84,6 +99,23 @@ const (
 	// MetaTag is the length of the VLAN tag that the NIC or the kernel took out of
 	// the packet: 4 or 0.
 	MetaTag
+	// MetaVLAN is that tag's TCI: priority, DEI and VLAN ID. The kernel may say
+	// anything where there is no tag, so it is to be asked for MetaTag first.
+	MetaVLAN
+	// MetaType is whom the packet is for: PacketHost, ...
+	MetaType
+	// MetaIfindex is the index of the interface that it was seen on; 0 if unknown.
+	MetaIfindex
+	nMetas
+)
+
+// What MetaType may be (linux/if_packet.h).
+const (
+	PacketHost      = iota // for this host
+	PacketBroadcast        // for all
+	PacketMulticast        // for a group
+	PacketOtherHost        // for another host, and seen all the same
+	PacketOutgoing         // from this host
 )
 
 // Val is an operand: the register Reg, or the constant Imm if Reg is NoReg.
@@ -145,8 +177,25 @@ type Prog struct {
 
 // Meta is what is known about a packet besides its captured bytes.
 type Meta struct {
-	Len uint32 // length on the wire, in bytes
-	Tag uint32 // 4 if a VLAN tag was taken out of the packet, else 0
+	Len     uint32 // length on the wire, in bytes
+	Tag     uint32 // 4 if a VLAN tag was taken out of the packet, else 0
+	VLAN    uint32 // that tag's TCI, else 0
+	Type    uint32 // PacketHost, ...
+	Ifindex uint32 // of the interface, 0 if unknown
+}
+
+func (m *Meta) fact(n uint32) uint32 {
+	switch n {
+	case MetaLen:
+		return m.Len
+	case MetaTag:
+		return m.Tag
+	case MetaVLAN:
+		return m.VLAN
+	case MetaType:
+		return m.Type
+	}
+	return m.Ifindex
 }
 
 // Match runs the program on the captured bytes of a packet and reports whether
@@ -165,18 +214,6 @@ func (p *Prog) Match(data []byte, m Meta) bool {
 			a := val(Val{Reg: i.A})
 			v := val(i.B)
 			switch i.Op {
-			case Mov:
-				a = v
-			case Add:
-				a += v
-			case Sub:
-				a -= v
-			case And:
-				a &= v
-			case Shl:
-				a <<= v
-			case Shr:
-				a >>= v
 			case Load:
 				off := a + v
 				a = 0
@@ -184,9 +221,9 @@ func (p *Prog) Match(data []byte, m Meta) bool {
 					a = a<<8 | uint32(c)
 				}
 			case LoadMeta:
-				if a = m.Len; v == MetaTag {
-					a = m.Tag
-				}
+				a = m.fact(v)
+			default:
+				a = i.Op.Of(a, v)
 			}
 			regs[i.Dst] = a
 		}
@@ -217,6 +254,34 @@ func (p *Prog) Match(data []byte, m Meta) bool {
 			return at == Accept
 		}
 	}
+}
+
+// Of returns what an operation on two numbers, which is neither Load nor LoadMeta,
+// comes to. It panics for a division by 0, which Verify does not let pass.
+func (o Op) Of(a, b uint32) uint32 {
+	switch o {
+	case Mov:
+		return b
+	case Add:
+		return a + b
+	case Sub:
+		return a - b
+	case Mul:
+		return a * b
+	case Div:
+		return a / b
+	case Mod:
+		return a % b
+	case And:
+		return a & b
+	case Or:
+		return a | b
+	case Xor:
+		return a ^ b
+	case Shl:
+		return a << b
+	}
+	return a >> b
 }
 
 // reads calls f with the operand's register, if it is one.
@@ -279,7 +344,8 @@ const maxAgain = 64
 
 // Verify checks what Match and the back ends rely on: that every target
 // exists, that all edges but those of Again go forward and come back a bounded number of times, that every register is
-// written before it is read, and that every load is within the packet.
+// written before it is read, that every load is within the packet, and that no
+// divisor is 0 and no shift is by more than 31 bits.
 func (p *Prog) Verify() error {
 	if len(p.Blocks) == 0 {
 		return errors.New("ir: program without blocks")
@@ -289,18 +355,20 @@ func (p *Prog) Verify() error {
 		reached bool
 		defined uint32            // registers, as bits
 		within  [NRegs + 1]uint64 // bytes that are there from a register on; the last from 0 on
-		is      [NRegs + 1]bool   // registers that have the constant v
-		v       [NRegs + 1]uint32
+		is      [NRegs + 1]Range  // what registers may hold
 	}
 	// there returns how many bytes are there from a register on.
 	there := func(k *known, r Reg) uint64 {
-		if all := k.within[NRegs]; k.is[r] && all > uint64(k.v[r]) {
-			return max(k.within[r], all-uint64(k.v[r]))
+		if all, last := k.within[NRegs], uint64(k.is[r].Hi); all > last {
+			return max(k.within[r], all-last)
 		}
 		return k.within[r]
 	}
 	in := make([]known, len(p.Blocks))
 	in[0].reached = true
+	for r := range NRegs {
+		in[0].is[r] = Any()
+	}
 	slot := func(r Reg) Reg {
 		if r == NoReg {
 			return NRegs
@@ -318,7 +386,9 @@ func (p *Prog) Verify() error {
 		if slices.Contains(p.Heads, n) {
 			// Registers change from level to level, the packet does not.
 			k.within = [NRegs + 1]uint64{NRegs: k.within[NRegs]}
-			k.is = [NRegs + 1]bool{}
+			for r := range NRegs {
+				k.is[r] = Any()
+			}
 		}
 		var err error
 		read := func(r Reg) {
@@ -330,32 +400,44 @@ func (p *Prog) Verify() error {
 		}
 		for _, i := range b.Code {
 			i.Reads(read)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
+			}
+			of := func(v Val) Range {
+				if v.Reg == NoReg {
+					return Range{v.Imm, v.Imm}
+				}
+				return k.is[v.Reg]
+			}
+			switch {
 			case i.Op > LoadMeta || i.Dst >= NRegs:
 				return fail("bad instruction %v", i)
-			case (i.Op == Shl || i.Op == Shr) && (i.B.Reg != NoReg || i.B.Imm > 31):
+			case (i.Op == Shl || i.Op == Shr) && of(i.B).Hi > 31:
 				return fail("%v shifts by what may be more than 31 bits", i)
-			case i.Op == LoadMeta && (i.B.Reg != NoReg || i.B.Imm > MetaTag):
+			case (i.Op == Div || i.Op == Mod) && of(i.B).Lo == 0:
+				return fail("%v divides by what may be 0", i)
+			case i.Op == LoadMeta && (i.B.Reg != NoReg || i.B.Imm >= nMetas):
 				return fail("bad instruction %v", i)
 			case i.Op == Load && (i.B.Reg != NoReg || i.Size != 1 && i.Size != 2 && i.Size != 4):
 				return fail("bad instruction %v", i)
 			case i.Op == Load && uint64(i.B.Imm)+uint64(i.Size) > there(&k, slot(i.A)):
 				return fail("%v may be beyond the packet", i)
 			}
-			is, v := i.Op == Mov && i.B.Reg == NoReg, i.B.Imm
 			var within uint64
 			if i.Op == Mov && i.B.Reg != NoReg {
-				is, v, within = k.is[i.B.Reg], k.v[i.B.Reg], k.within[i.B.Reg]
+				within = k.within[i.B.Reg]
 			}
 			k.defined |= 1 << i.Dst
-			k.is[i.Dst], k.v[i.Dst], k.within[i.Dst] = is, v, within
+			k.is[i.Dst], k.within[i.Dst] = i.Result(of(Val{Reg: i.A}), of(i.B)), within
 		}
 		if b.Reads(read); err != nil {
 			return err
 		}
 		yes := k
+		if b.A != NoReg && b.B.Reg == NoReg {
+			yes.is[b.A] = k.is[b.A].Where(b.Cond, b.B.Imm, true)
+			k.is[b.A] = k.is[b.A].Where(b.Cond, b.B.Imm, false)
+		}
 		if b.Cond == Within {
 			if b.B.Reg != NoReg || b.B.Imm >= Absent {
 				return fail("within needs a constant below 2^31")
@@ -377,7 +459,7 @@ func (p *Prog) Verify() error {
 			var merged [NRegs + 1]uint64
 			for r := range merged {
 				merged[r] = min(there(&in[to], Reg(r)), there(&k, Reg(r)))
-				in[to].is[r] = in[to].is[r] && k.is[r] && in[to].v[r] == k.v[r]
+				in[to].is[r] = in[to].is[r].Or(k.is[r])
 			}
 			in[to].within = merged
 			return nil
@@ -553,9 +635,9 @@ func (i Instr) String() string {
 	case Load:
 		return fmt.Sprintf("%v = load%d [%s]", i.Dst, i.Size, address(i.A, i.B.Imm))
 	case LoadMeta:
-		return fmt.Sprintf("%v = %s", i.Dst, [...]string{"len", "taglen"}[min(i.B.Imm, 1)])
+		return fmt.Sprintf("%v = %s", i.Dst, [...]string{"len", "taglen", "vlan", "type", "ifindex", "?"}[min(i.B.Imm, nMetas)])
 	}
-	return fmt.Sprintf("%v = %v %s %v", i.Dst, i.A, [...]string{Add: "+", Sub: "-", And: "&", Shl: "<<", Shr: ">>", LoadMeta: "?"}[min(i.Op, LoadMeta)], i.B)
+	return fmt.Sprintf("%v = %v %s %v", i.Dst, i.A, [...]string{Add: "+", Sub: "-", Mul: "*", Div: "/", Mod: "%", And: "&", Or: "|", Xor: "^", Shl: "<<", Shr: ">>", LoadMeta: "?"}[min(i.Op, LoadMeta)], i.B)
 }
 
 // String lists the program, a block's label in front of its instructions.

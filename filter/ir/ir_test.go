@@ -75,11 +75,23 @@ func TestOps(t *testing.T) {
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(7)}, {Op: Mov, Dst: T0, A: NoReg, B: R(T1)}}, Eq, R(T1)},
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xffffffff)}, {Op: Add, Dst: T0, A: T1, B: Imm(8)}}, Eq, Imm(7)},
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(3)}, {Op: Sub, Dst: T0, A: T1, B: Imm(4)}}, Eq, Imm(0xffffffff)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0x80000003)}, {Op: Mul, Dst: T0, A: T1, B: Imm(6)}}, Eq, Imm(18)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xffffffff)}, {Op: Div, Dst: T0, A: T1, B: Imm(2)}}, Eq, Imm(0x7fffffff)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xffffffff)}, {Op: Mod, Dst: T0, A: T1, B: Imm(16)}}, Eq, Imm(15)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(3)}, {Op: Div, Dst: T0, A: T1, B: R(T1)}}, Eq, Imm(1)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(3)}, {Op: Mod, Dst: T0, A: T1, B: R(T1)}}, Eq, Imm(0)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0x0c)}, {Op: Or, Dst: T0, A: T1, B: Imm(0x0a)}}, Eq, Imm(0x0e)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0x0c)}, {Op: Xor, Dst: T0, A: T1, B: Imm(0x0a)}}, Eq, Imm(0x06)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(3)}, {Op: Shl, Dst: T0, A: T1, B: R(T1)}}, Eq, Imm(24)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(3)}, {Op: Shr, Dst: T0, A: T1, B: R(T1)}}, Eq, Imm(0)},
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xff)}, {Op: And, Dst: T0, A: T1, B: Imm(0x10f)}}, Eq, Imm(0xf)},
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xf000000f)}, {Op: Shl, Dst: T0, A: T1, B: Imm(4)}}, Eq, Imm(0xf0)},
 		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(0xf000000f)}, {Op: Shr, Dst: T0, A: T1, B: Imm(4)}}, Eq, Imm(0xf000000)},
 		{[]Instr{{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(MetaLen)}}, Eq, Imm(100)},
 		{[]Instr{{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(MetaTag)}}, Eq, Imm(4)},
+		{[]Instr{{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(MetaVLAN)}}, Eq, Imm(0x2007)},
+		{[]Instr{{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(MetaType)}}, Eq, Imm(PacketOutgoing)},
+		{[]Instr{{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(MetaIfindex)}}, Eq, Imm(3)},
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(0x80000000)}}, Gt, Imm(0x7fffffff)}, // unsigned
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(5)}}, Ge, Imm(5)},
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(6)}}, Set, Imm(2)},
@@ -87,7 +99,7 @@ func TestOps(t *testing.T) {
 		p := &Prog{Blocks: []Block{{Code: c.code, Cond: c.cond, A: T0, B: c.b, True: Accept, False: Reject}}}
 		if err := p.Verify(); err != nil {
 			t.Errorf("%v\n%v", err, p)
-		} else if !p.Match(nil, Meta{Len: 100, Tag: 4}) {
+		} else if !p.Match(nil, Meta{Len: 100, Tag: 4, VLAN: 0x2007, Type: PacketOutgoing, Ifindex: 3}) {
 			t.Errorf("does not match:\n%v", p)
 		}
 	}
@@ -120,7 +132,7 @@ func TestVerify(t *testing.T) {
 		{"bad instruction", func(p *Prog) { p.Blocks[2].Code[1].Op = 99 }},
 		{"bad instruction", func(p *Prog) { p.Blocks[2].Code[0].Size = 3 }},
 		{"bad instruction", func(p *Prog) { p.Blocks[2].Code[0].B = R(Cur) }},
-		{"bad instruction", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(2)} }},
+		{"bad instruction", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: LoadMeta, Dst: T0, A: NoReg, B: Imm(nMetas)} }},
 		{"may be beyond the packet", func(p *Prog) { p.Blocks[2].Code[0].Size = 2 }},
 		{"may be beyond the packet", func(p *Prog) { p.Blocks[2].Code[0].B = Imm(1) }},
 		{"may be beyond the packet", func(p *Prog) { p.Blocks[1].B = Imm(0) }},
@@ -130,6 +142,8 @@ func TestVerify(t *testing.T) {
 		}},
 		{"shifts by what may be more than 31", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: Shl, Dst: T0, A: T0, B: Imm(32)} }},
 		{"shifts by what may be more than 31", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: Shr, Dst: T0, A: T0, B: R(T0)} }},
+		{"divides by what may be 0", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: Div, Dst: T0, A: T0, B: Imm(0)} }},
+		{"divides by what may be 0", func(p *Prog) { p.Blocks[2].Code[1] = Instr{Op: Mod, Dst: T0, A: T0, B: R(T0)} }},
 		{"within needs a constant", func(p *Prog) { p.Blocks[1].B = R(Cur) }},
 		{"within needs a constant", func(p *Prog) { p.Blocks[1].B = Imm(Absent) }},
 		{"bad condition", func(p *Prog) { p.Blocks[2].Cond = 99 }},
