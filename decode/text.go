@@ -32,15 +32,33 @@ type TextOptions struct {
 	// ShowInterface prints the interface's name and the packet's direction
 	// behind the time, as tcpdump -i any does.
 	ShowInterface bool
+	// Time is the form of the times.
+	Time TimeForm
 	// Nanoseconds prints times with nine digits instead of six.
 	Nanoseconds bool
 	// Location is the time zone of the times; nil means local time.
 	Location *time.Location
+	// Number prints the number of the packet in front of the time, counted from 1, -#.
+	Number bool
+	// Lengths prints how many bytes were captured and how many were on the wire, in
+	// front of the time, --lengths.
+	Lengths bool
+	// AbsoluteSeq prints TCP's sequence numbers as they are, -S, and not from
+	// the connection's start.
+	AbsoluteSeq bool
+	// Hex counts -x: 1 prints the packet's bytes in hexadecimal below it, 2 those of
+	// the link-layer header as well.
+	Hex int
+	// HexASCII counts -X: as Hex, and as text beside it. It goes before Hex.
+	HexASCII int
+	// ASCII counts -A: as text alone. Hex goes before it.
+	ASCII int
+	// Names finds names for addresses and ports; nil prints numbers.
+	Names Names
 }
 
-// Text prints packets as Debian's tcpdump 4.99.3 does with -n, but through every
-// tunnel, and without -v always in one line: a Sink. The tests list every other
-// difference. It resolves no names.
+// Text prints packets as Debian's tcpdump 4.99.3 does with -n, line for line, but
+// through every tunnel: a Sink. The tests list every other difference.
 type Text struct {
 	w    io.Writer
 	opt  TextOptions
@@ -48,8 +66,11 @@ type Text struct {
 	err  error  // the write error
 	told bool   // err has been returned
 
-	second int64 // the time whose text is in clock
-	clock  [8]byte
+	second    int64 // the time whose text is in clock
+	clock     []byte
+	reference int64 // what time differences are from, if referred
+	referred  bool
+	number    uint64 // of the packet, from 1
 
 	flows flows
 
@@ -62,6 +83,8 @@ type Text struct {
 	inside uint64 // the tunnels that we are in, as a hash; 0 if in none
 	outer  int    // where the network header that we are in starts
 	final  int    // where the address of its final destination is
+	// linkSize is the length of the packet's own link-layer header, tags included.
+	linkSize int
 
 	layers []header.Layer
 	walked bool
@@ -104,8 +127,9 @@ func (t *Text) Packet(p *capture.Packet, in *capture.Interface) error {
 	}
 	start := len(t.buf)
 	t.room = start + maxLine
+	t.start(p)
 	t.data, t.end = p.Data, len(p.Data)
-	t.proto, t.inside = "", 0
+	t.proto, t.inside, t.linkSize = "", 0, 0
 	t.link, t.base, t.depth, t.walked = header.LinkType(in.LinkType), 0, t.opt.Depth, false
 
 	switch {
@@ -114,17 +138,16 @@ func (t *Text) Packet(p *capture.Packet, in *capture.Interface) error {
 	default:
 		t.time(p.Time)
 		if t.opt.ShowInterface {
-			for i := range len(in.Name) { // which a file may have made up
-				t.char(in.Name[i])
-			}
+			t.text(in.Name)
 			t.pad(len(in.Name), 5)
 			t.padded(direction(p.Direction), 3)
 		}
 		t.linkLayer(p.Len)
 	}
-	if len(t.buf) > start+maxLine {
-		t.buf = append(t.buf[:start+maxLine], " [...]"...)
+	if t.room >= 0 && len(t.buf) > t.room {
+		t.buf = append(t.buf[:t.room], " [...]"...)
 	}
+	t.payload(p.Data)
 	t.buf = append(t.buf, '\n')
 	t.data = nil
 	if len(t.buf) >= textBuffer {
@@ -174,29 +197,6 @@ func (t *Text) invalidHeader(p *capture.Packet) {
 	t.s("]")
 }
 
-// time prints a time in nanoseconds since 1970.
-func (t *Text) time(ns int64) {
-	second, fraction := ns/1e9, ns%1e9
-	if fraction < 0 {
-		second, fraction = second-1, fraction+1e9
-	}
-	if second != t.second {
-		time.Unix(second, 0).In(t.opt.Location).AppendFormat(t.clock[:0], time.TimeOnly)
-		t.second = second
-	}
-	t.buf = append(t.buf, t.clock[:]...)
-	digits := 9
-	if !t.opt.Nanoseconds {
-		fraction, digits = fraction/1000, 6
-	}
-	t.buf = append(t.buf, ".000000000 "[:digits+1]...)
-	for i := len(t.buf) - 1; fraction > 0; i-- {
-		t.buf[i] += byte(fraction % 10)
-		fraction /= 10
-	}
-	t.buf = append(t.buf, ' ')
-}
-
 func direction(d capture.Direction) string {
 	switch d {
 	case capture.DirectionIn:
@@ -219,6 +219,12 @@ func (t *Text) s(s string) {
 func (t *Text) u(v int) {
 	if len(t.buf) <= t.room {
 		t.buf = strconv.AppendUint(t.buf, uint64(uint32(v)), 10)
+	}
+}
+
+func (t *Text) u64(v uint64) {
+	if len(t.buf) <= t.room {
+		t.buf = strconv.AppendUint(t.buf, v, 10)
 	}
 }
 
@@ -258,6 +264,13 @@ func (t *Text) char(c byte) {
 	}
 	if !t.stopped() {
 		t.buf = append(t.buf, c)
+	}
+}
+
+// text prints a string that somebody else made up.
+func (t *Text) text(s string) {
+	for i := range len(s) {
+		t.char(s[i])
 	}
 }
 
@@ -323,7 +336,7 @@ func (t *Text) hex(o, n int, separator string) {
 func (t *Text) mac(o int) { t.hex(o, 6, ":") }
 
 func (t *Text) ip4Addr(o int) {
-	if !t.need(o, 4) || len(t.buf) > t.room {
+	if !t.need(o, 4) || len(t.buf) > t.room || t.named(t.data[o:o+4]) {
 		return
 	}
 	for i, b := range t.data[o : o+4] {
@@ -340,8 +353,19 @@ func (t *Text) ip4Addr(o int) {
 	}
 }
 
+// named prints the name of an address, if it has one.
+func (t *Text) named(addr []byte) bool {
+	if t.opt.Names == nil {
+		return false
+	}
+	a, _ := netip.AddrFromSlice(addr)
+	name := t.opt.Names.Addr(a)
+	t.text(name)
+	return name != ""
+}
+
 func (t *Text) ip6Addr(o int) {
-	if !t.need(o, 16) {
+	if !t.need(o, 16) || t.named(t.data[o:o+16]) {
 		return
 	}
 	t.prefix([16]byte(t.data[o : o+16]))
@@ -380,7 +404,11 @@ func (t *Text) trunc() {
 }
 
 // stop lets nothing more be printed of this packet.
-func (t *Text) stop() { t.room = -1 }
+func (t *Text) stop() {
+	if !t.stopped() {
+		t.room = -1
+	}
+}
 
 func (t *Text) stopped() bool { return len(t.buf) > t.room }
 

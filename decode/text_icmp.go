@@ -601,6 +601,9 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 	case 1:
 		t.icmp6Unreachable(code, quoted)
 		if code > 4 {
+			if t.opt.Verbose <= 1 {
+				t.unknownData("\n\t", o, length)
+			}
 			return
 		}
 	case 2:
@@ -721,6 +724,9 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 	if !known || !verbose {
 		t.s(", length ")
 		t.u(length)
+	}
+	if !known && t.opt.Verbose > 1 {
+		t.unknownData("\n\t", o, length)
 	}
 }
 
@@ -948,6 +954,13 @@ func (t *Text) ndOptions(o, left int) {
 			t.s("ms")
 		case 24:
 			t.routeInformation(o, units)
+		default:
+			if t.opt.Verbose == 1 {
+				t.unknownData("\n\t  ", o+2, n-2)
+			}
+		}
+		if t.opt.Verbose > 1 {
+			t.unknownData("\n\t    ", o+2, n-2)
 		}
 		o, left = o+n, left-n
 	}

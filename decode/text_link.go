@@ -1,15 +1,22 @@
 package decode
 
-import "github.com/tundump/tundump/filter/header"
+import (
+	"encoding/binary"
+
+	"github.com/tundump/tundump/filter/header"
+)
 
 // linkLayer prints the packet; length is what it had on the wire.
 func (t *Text) linkLayer(length int) {
 	switch t.link {
 	case header.LinkEthernet:
+		t.linkSize = t.etherSize()
 		t.ether(0, length)
 	case header.LinkSLL:
+		t.linkSize = 16
 		t.sll(length)
 	case header.LinkSLL2:
+		t.linkSize = 20
 		t.sll2(length)
 	case header.LinkRaw, header.LinkIPv4, header.LinkIPv6:
 		t.proto = "raw"
@@ -33,6 +40,17 @@ func (t *Text) linkLayer(length int) {
 	}
 }
 
+// etherSize returns the length of the packet's Ethernet header with the VLAN tags.
+func (t *Text) etherSize() int {
+	size := 14
+	for t.has(0, size+4) && isTag(int(binary.BigEndian.Uint16(t.data[size-2:]))) {
+		size += 4
+	}
+	return size
+}
+
+func isTag(typ int) bool { return typ == 0x8100 || typ == 0x88a8 || typ == 0x9100 || typ == 0x9200 }
+
 // ether prints an Ethernet frame, IEEE 802.3.
 func (t *Text) ether(o, length int) {
 	t.proto = "ether"
@@ -55,7 +73,7 @@ func (t *Text) ether(o, length int) {
 	typ := t.u16(o + 12)
 	o, length = o+14, length-14
 	printed := false // the frame's length, once
-	for typ == 0x8100 || typ == 0x88a8 || typ == 0x9100 || typ == 0x9200 {
+	for isTag(typ) {
 		if t.proto = "vlan"; !t.need(o, 4) {
 			return
 		}
@@ -84,12 +102,18 @@ func (t *Text) ether(o, length int) {
 		t.etherType(typ)
 		t.comma(&printed, total)
 	}
-	if !t.etherPayload(typ, o, length) && !t.opt.LinkHeader {
+	if t.etherPayload(typ, o, length) {
+		return
+	}
+	if !t.opt.LinkHeader {
 		t.etherAddrs(frame)
 		t.etherType(typ)
 		t.s(", length ")
 		t.u(total)
 		t.s(": ")
+	}
+	if !t.opt.Quiet {
+		t.dump(o, t.end-o)
 	}
 }
 
@@ -214,9 +238,16 @@ func (t *Text) cooked(typ, size, length int, link func()) {
 			t.s(", ")
 		}
 		o, left = o+4, left-4
+		t.linkSize += 4
 	}
-	if !t.etherPayload(typ, o, left) && !t.opt.LinkHeader {
+	if t.etherPayload(typ, o, left) {
+		return
+	}
+	if !t.opt.LinkHeader {
 		t.cookedHeader(first, left+size, link)
+	}
+	if !t.opt.Quiet {
+		t.dump(o, t.end-o)
 	}
 }
 
@@ -345,6 +376,7 @@ func (t *Text) arp(o, length int) {
 		t.s(" at ")
 		protocolAddr(spa)
 	default:
+		t.dumpAlways("\n\t", o, t.end-o)
 		return
 	}
 	t.s(", length ")

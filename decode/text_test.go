@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,28 +40,35 @@ var forms = []struct {
 	{"vv", []string{"-vv"}, TextOptions{Verbose: 2}},
 	{"ev", []string{"-e", "-v"}, TextOptions{LinkHeader: true, Verbose: 1}},
 	{"eq", []string{"-e", "-q"}, TextOptions{LinkHeader: true, Quiet: true}},
+	{"x", []string{"-x"}, TextOptions{Hex: 1}},
+	{"vvv", []string{"-vvv", "-X"}, TextOptions{Verbose: 3, HexASCII: 1}},
+	{"evvX", []string{"-e", "-vv", "-X"}, TextOptions{LinkHeader: true, Verbose: 2, HexASCII: 1}},
+	{"vA", []string{"-v", "-A"}, TextOptions{Verbose: 1, ASCII: 1}},
+	{"XX", []string{"-XX"}, TextOptions{HexASCII: 2}},
+	{"exx", []string{"-e", "-xx"}, TextOptions{LinkHeader: true, Hex: 2}},
+	{"AA", []string{"-A", "-A"}, TextOptions{ASCII: 2}},
+	{"XxA", []string{"-X", "-xx", "-A"}, TextOptions{HexASCII: 1, Hex: 2, ASCII: 1}},
+	{"xA", []string{"-x", "-A", "-A"}, TextOptions{Hex: 1, ASCII: 2}},
+	{"t", []string{"-t", "-S"}, TextOptions{Time: TimeNone, AbsoluteSeq: true}},
+	{"tt", []string{"-tt", "-v", "-S"}, TextOptions{Time: TimeUnix, Verbose: 1, AbsoluteSeq: true}},
+	{"ttt", []string{"-ttt", "--nano"}, TextOptions{Time: TimeDelta, Nanoseconds: true}},
+	{"ttt micro", []string{"-ttt"}, TextOptions{Time: TimeDelta}},
+	{"tttt", []string{"-tttt", "-e"}, TextOptions{Time: TimeDate, LinkHeader: true}},
+	{"ttttt", []string{"-ttttt", "--nano"}, TextOptions{Time: TimeSinceFirst, Nanoseconds: true}},
 }
+
+// formsOfHeaders is how many of forms are about what the headers look like.
+const formsOfHeaders = 8
 
 // differences that we want in many packets: where tcpdump's text goes on with the
 // first expression, ours may go on with the second. TestTextDifferences has those in
 // single packets. All others fail the tests.
 var differences = []struct{ why, tcpdump, ours string }{
-	{"we look into ERSPAN", `gre-proto-0x88be$`, `^(?s)ERSPAN( type I: | type II, session \d+(, vlan \d+, cos \d, index \d+)?: | unknown-version | \[\|erspan\]).*$`},
-	{"nothing follows a truncation mark", `\[\|\w+\]( \[\|icmp\]|\[No valid Jumbo.*)$`, `^\[\|\w+\]$`},
-	{"a cooked packet that is neither tcpdump prints as nothing", ` $`, `^ +(\w+ |\? )?(ifindex \d+ )?02:00:00:00:00:0a (ethertype Unknown \(0x0009\), length \d+: )?$`},
-	{"-q keeps tunnels", `UDP, length \d+$`, `^(VXLAN|Geneve).*$`},
-}
-
-// hexDump is what -x is for; tcpdump prints some unasked.
-var hexDump = regexp.MustCompile(`(?m)\n[\t ]+0x[0-9a-f]{4}: .*?( \[\|\w+\])?$`)
-
-// joins make one line of tcpdump's, without -v.
-var joins = []struct {
-	old         *regexp.Regexp
-	replacement string
-}{
-	{regexp.MustCompile(`(VXLAN, flags \[\w+\] \(0x..\), vni \d+)\n`), "$1: "},
-	{regexp.MustCompile(`\n\t\t`), ""}, // the gaps of an SCTP SACK
+	{"we look into ERSPAN", `(?s)gre-proto-0x88be(\n.*)?$`, `^(?s)ERSPAN( type I: | type II, session \d+(, vlan \d+, cos \d, index \d+)?: | unknown-version | \[\|erspan\]).*$`},
+	// tcpdump forgets how long the link-layer header is, if it gives up.
+	{"nothing but the dump follows a truncation mark, and -x leaves the link-layer header out of it", `(?s)\[\|\w+\]( \[\|icmp\]|\[No valid Jumbo[^\n]*)?(\n.*)?$`, `^(?s)\[\|\w+\](\n.*)?$`},
+	{"a cooked packet that is neither tcpdump prints as nothing", `(?s)(^| )(\n.*)?$`, `^(?s) *(\w+ |\? )?(ifindex \d+ )?02:00:00:00:00:0a (ethertype Unknown \(0x0009\), length \d+: )?(\n.*)?$`},
+	{"-q keeps tunnels", `(?s)UDP, length \d+(\n.*)?$`, `^(?s)(VXLAN|Geneve).*$`},
 }
 
 // packets is a capture file in memory.
@@ -95,7 +104,7 @@ func readPcap(t testing.TB, file string) packets {
 func (p packets) write(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer
-	w := pcapgo.NewWriter(&b)
+	w := pcapgo.NewWriterNanos(&b)
 	if err := w.WriteFileHeader(262144, layers.LinkType(p.link)); err != nil {
 		t.Fatal(err)
 	}
@@ -115,24 +124,19 @@ func (p packets) write(t testing.TB) string {
 // print returns our text of each packet.
 func (p packets) print(t testing.TB, opt TextOptions) []string {
 	t.Helper()
-	opt.Location = time.UTC
+	opt.Location, opt.Number = time.UTC, true
 	var b bytes.Buffer
 	s := NewText(&b, opt)
-	var lines []string
 	for i := range p.packets {
-		b.Reset()
 		if err := s.Packet(&p.packets[i], &capture.Interface{LinkType: uint32(p.link)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		lines = append(lines, strings.TrimSuffix(b.String(), "\n"))
 	}
-	return lines
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return numbered(b.String())
 }
-
-var packetNumber = regexp.MustCompile(`(?m)^ *\d+  `)
 
 // tcpdumpVersion is empty if there is none.
 var tcpdumpVersion = sync.OnceValue(func() string {
@@ -159,27 +163,25 @@ func tcpdump(t testing.TB, file string, args ...string) []string {
 	if err != nil {
 		t.Fatalf("tcpdump %s: %v\n%s", args, err, stderr.Bytes())
 	}
-	var lines []string
-	verbose := strings.Contains(strings.Join(args, ""), "v")
-	starts := append(packetNumber.FindAllStringIndex(string(out), -1), []int{len(out)})
-	for i := range len(starts) - 1 {
-		s := strings.TrimSuffix(string(out[starts[i][1]:starts[i+1][0]]), "\n")
-		s = strings.ReplaceAll(hexDump.ReplaceAllString(s, "$1"), "[Payload:", "[Payload]")
-		if !verbose {
-			for _, j := range joins {
-				s = j.old.ReplaceAllString(s, j.replacement)
-			}
-		}
-		lines = append(lines, s)
+	return numbered(string(out))
+}
+
+// numbered splits the text of a capture at the packets' numbers, and takes these off.
+func numbered(text string) (lines []string) {
+	text, ok := strings.CutPrefix(text, "    1  ")
+	for n := 2; ok; n++ {
+		var line string
+		line, text, ok = strings.Cut(text, fmt.Sprintf("\n%5d  ", n))
+		lines = append(lines, strings.TrimSuffix(line, "\n"))
 	}
 	return lines
 }
 
-// compare prints the packets in each form and compares with tcpdump.
-func compare(t *testing.T, p packets) {
+// compare prints the packets in each of the first n forms and compares with tcpdump.
+func compare(t *testing.T, p packets, n int) {
 	t.Helper()
 	file := p.write(t)
-	for _, form := range forms {
+	for _, form := range forms[:n] {
 		t.Run(form.name, func(t *testing.T) {
 			want := tcpdump(t, file, form.args...)
 			got := p.print(t, form.opt)
@@ -190,16 +192,26 @@ func compare(t *testing.T, p packets) {
 			for i := range got {
 				if got[i] != want[i] && !wanted(want[i], got[i]) {
 					failed++
-					if failed <= 5 {
-						t.Errorf("packet %d: %d of %d bytes, % x\n got %q\nwant %q", i+1, len(p.packets[i].Data), p.packets[i].Len, p.packets[i].Data[:min(120, len(p.packets[i].Data))], got[i], want[i])
+					if failed <= 3 {
+						t.Errorf("packet %d: %d of %d bytes, % x\n%s", i+1, len(p.packets[i].Data), p.packets[i].Len, p.packets[i].Data[:min(120, len(p.packets[i].Data))], differing(got[i], want[i]))
 					}
 				}
 			}
-			if failed > 5 {
+			if failed > 3 {
 				t.Errorf("%d of %d packets differ", failed, len(got))
 			}
 		})
 	}
+}
+
+// differing shows two texts from shortly before they differ.
+func differing(got, want string) string {
+	same := 0
+	for same < len(got) && same < len(want) && got[same] == want[same] {
+		same++
+	}
+	from := max(0, same-60)
+	return fmt.Sprintf(" got ...%q\nwant ...%q", got[from:min(len(got), same+140)], want[from:min(len(want), same+140)])
 }
 
 func wanted(tcpdump, ours string) bool {
@@ -225,7 +237,7 @@ func TestTextCaptures(t *testing.T) {
 		t.Skipf("no captures in %s: put captures of kernel tunnels there", shared)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) { compare(t, readPcap(t, file)) })
+		t.Run(filepath.Base(file), func(t *testing.T) { compare(t, readPcap(t, file), len(forms)) })
 	}
 }
 
@@ -263,7 +275,7 @@ func TestTextLinkTypes(t *testing.T) {
 			for _, f := range frames {
 				p.packets = append(p.packets, capture.Packet{Len: len(f), Data: f})
 			}
-			compare(t, p)
+			compare(t, p, len(forms))
 		})
 	}
 }
@@ -304,6 +316,7 @@ func TestTextOptions(t *testing.T) {
 		{"time zone", TextOptions{Location: time.FixedZone("", 5*3600+1800)}, capture.Packet{Time: at}, "08:34:05.000060 " + text},
 		{"in", TextOptions{ShowInterface: true}, capture.Packet{Direction: capture.DirectionIn}, "00:00:00.000000 eth0  In  " + text},
 		{"out", TextOptions{ShowInterface: true}, capture.Packet{Direction: capture.DirectionOut}, "00:00:00.000000 eth0  Out " + text},
+		{"lengths", TextOptions{Lengths: true, Number: true}, capture.Packet{Time: at, Len: 1000}, "    1  caplen 66, len 1000, 03:04:05.000060 " + text},
 		{"direction unknown", TextOptions{ShowInterface: true}, capture.Packet{}, "00:00:00.000000 eth0  ?   " + text},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -313,6 +326,58 @@ func TestTextOptions(t *testing.T) {
 				t.Errorf(" got %q\nwant %q", got, test.want)
 			}
 		})
+	}
+}
+
+// A packet that is older than the one before, or the first.
+func TestTextTimeBackwards(t *testing.T) {
+	frame := eth(header.TypeIP, ping)
+	for form, want := range map[TimeForm][]string{
+		TimeDelta:      {" 00:00:00.000000", "-00:00:01.500000", " 25:00:01.000000"},
+		TimeSinceFirst: {" 00:00:00.000000", "-00:00:01.500000", " 24:59:59.500000"},
+	} {
+		p := packets{link: header.LinkEthernet}
+		for _, at := range []int64{0, -15e8, 25*3600e9 - 5e8} {
+			p.packets = append(p.packets, capture.Packet{Time: 5e9 + at, Len: len(frame), Data: frame})
+		}
+		for i, line := range p.print(t, TextOptions{Time: form}) {
+			if !strings.HasPrefix(line, want[i]+" IP ") {
+				t.Errorf("form %d: got %q, want %q", form, line, want[i])
+			}
+		}
+	}
+}
+
+type namer struct{}
+
+func (namer) Addr(a netip.Addr) string {
+	switch a.String() {
+	case "10.0.0.1", "2001:db8::1":
+		return "one.example\n"
+	}
+	return ""
+}
+
+func (namer) Port(transport string, port uint16) string {
+	if port == 9999 {
+		return "nines-" + transport
+	}
+	return ""
+}
+
+func TestTextNames(t *testing.T) {
+	in := capture.Interface{LinkType: uint32(header.LinkEthernet)}
+	for _, test := range []struct {
+		frame []byte
+		want  string
+	}{
+		{eth(header.TypeIP, ip4(protoTCP, tcp(40000, 9999, 1, 1, tcpAck, nil, nil))), "IP one.example^J.40000 > 10.0.0.2.nines-tcp: Flags [.], ack 1, win 501, length 0\n"},
+		{eth(header.TypeIP6, ip6(protoUDP, udp(9999, nil))), "IP6 one.example^J.40000 > 2001:db8::2.nines-udp: UDP, length 0\n"},
+		{eth(header.TypeIP, ip4(protoSCTP, bytesOf(uint16(9999), uint16(9998), uint32(7), uint32(0)))), "IP one.example^J.nines-sctp > 10.0.0.2.9998: sctp\n"},
+	} {
+		if got := one(t, TextOptions{Time: TimeNone, Names: namer{}}, in, capture.Packet{Data: test.frame}); got != test.want {
+			t.Errorf(" got %q\nwant %q", got, test.want)
+		}
 	}
 }
 
@@ -343,12 +408,12 @@ func TestTextTunnelOptions(t *testing.T) {
 		want  string
 	}{
 		{"no tunnel at another port", TextOptions{}, over(9999, vxlan(5, inner)), to + "9999: UDP, length 74\n"},
-		{"a port of our own", TextOptions{Table: header.New(header.Ports{VXLAN: []uint16{9999}})}, over(9999, vxlan(5, inner)), to + "9999: " + vni + "5: " + echo},
+		{"a port of our own", TextOptions{Table: header.New(header.Ports{VXLAN: []uint16{9999}})}, over(9999, vxlan(5, inner)), to + "9999: " + vni + "5\n" + echo},
 		{"not the default port then", TextOptions{Table: header.New(header.Ports{VXLAN: []uint16{9999}})}, over(4789, vxlan(5, inner)), to + "4789: UDP, length 74\n"},
 		{"depth 1", TextOptions{Depth: 1}, over(4789, vxlan(5, over(4789, vxlan(6, inner)))),
-			to + "4789: " + vni + "5: IP 10.0.0.1.40000 > 10.0.0.2.4789: " + vni + "6, length 74\n"},
+			to + "4789: " + vni + "5\nIP 10.0.0.1.40000 > 10.0.0.2.4789: " + vni + "6, length 74\n"},
 		{"depth 2", TextOptions{Depth: 2}, over(4789, vxlan(5, over(4789, vxlan(6, inner)))),
-			to + "4789: " + vni + "5: IP 10.0.0.1.40000 > 10.0.0.2.4789: " + vni + "6: " + echo},
+			to + "4789: " + vni + "5\nIP 10.0.0.1.40000 > 10.0.0.2.4789: " + vni + "6\n" + echo},
 		{"default depth", TextOptions{}, eth(header.TypeIP, nested), "00:00:00.000000 " + ends + "GREv0, length 248: " + ends + "GREv0, length 224: " + ends + "GREv0, length 200: " + ends + "GREv0, length 176: gre-proto-0x800\n"},
 		{"IP in IP beyond the depth", TextOptions{Depth: 1}, eth(header.TypeIP, ip4(protoIPIP, ip4(protoIPIP, ping))), "00:00:00.000000 " + ends + ends + " ip-proto-4 52\n"},
 	} {
@@ -531,9 +596,6 @@ func FuzzText(f *testing.F) {
 		text := one(t, opt, capture.Interface{LinkType: uint32(l)}, capture.Packet{Len: len(data) + int(missing), Data: data})
 		if len(text) > maxLine+16 {
 			t.Errorf("%d bytes of text", len(text))
-		}
-		if opt.Verbose == 0 && strings.Count(text, "\n") != 1 {
-			t.Errorf("not one line: %q", text)
 		}
 	})
 }

@@ -17,14 +17,31 @@ func (t *Text) transportAddrs(proto, sport, dport int) {
 		t.addr(version, src)
 		t.s(".")
 	}
-	t.u(sport)
+	t.port(proto, sport)
 	t.s(" > ")
 	if addrs {
 		t.addr(version, dst)
 		t.s(".")
 	}
-	t.u(dport)
+	t.port(proto, dport)
 	t.s(": ")
+}
+
+func (t *Text) port(proto, port int) {
+	if t.opt.Names != nil {
+		transport := "udp"
+		switch proto {
+		case protoTCP:
+			transport = "tcp"
+		case protoSCTP:
+			transport = "sctp"
+		}
+		if name := t.opt.Names.Port(transport, uint16(port)); name != "" {
+			t.s(name)
+			return
+		}
+	}
+	t.u(port)
 }
 
 const (
@@ -79,7 +96,7 @@ func (t *Text) tcp(o, length int, fragment bool) {
 		uint32(flags), "", "none")
 	t.s("]")
 	var peer uint32 // the peer's first sequence number, for SACK
-	if flags&tcpAck != 0 {
+	if flags&tcpAck != 0 && !t.opt.AbsoluteSeq {
 		seq, ack, peer = t.relative(seq, ack, sport, dport, flags)
 	}
 	if size > length {
@@ -662,7 +679,12 @@ func (t *Text) sctpChunk(id, chunkFlags, o, size int) bool {
 			return false
 		}
 		if t.opt.Verbose > 1 {
-			t.s("[Payload]")
+			t.s("[Payload")
+			if t.opt.dumps() {
+				t.s(":")
+				t.dump(o+16, size-16)
+			}
+			t.s("]")
 		}
 	case 1, 2:
 		if size < 20 {
@@ -682,16 +704,12 @@ func (t *Text) sctpChunk(id, chunkFlags, o, size int) bool {
 		field("a_rwnd", t.u32(o+8))
 		field("#gap acks", uint32(gaps))
 		field("#dup tsns", uint32(dups))
-		newline := ""
-		if t.opt.Verbose > 0 {
-			newline = "\n\t\t"
-		}
 		at, end := o+16, o+size
 		for i := 1; i <= gaps+dups && at < end; i, at = i+1, at+4 {
 			if end-at < 4 {
 				return false
 			}
-			t.s(newline)
+			t.s("\n\t\t")
 			if i <= gaps {
 				t.s("[gap ack block #")
 				t.u(i)

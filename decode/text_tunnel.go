@@ -179,14 +179,14 @@ func (t *Text) vxlan(o, length int) {
 	t.s("vni ")
 	t.u(int(t.u32(o+3) & 0xffffff))
 	if !t.has(o, 8) {
-		t.into("\n")
+		t.s("\n")
 		t.trunc()
 		return
 	}
 	// Without the flag I there is no VNI: this is something else.
 	if tunnel, ok := t.layer(o, header.VXLAN); ok {
 		if id := t.enter(tunnel); id != header.None {
-			t.into("\n")
+			t.s("\n")
 			t.inner(id, o+8, length-8)
 			return
 		}

@@ -49,8 +49,8 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for text, n := range map[string]int{
-		"vni 42: IP 10.5.5.1 > 10.5.5.5: ICMP echo request":            3,
-		"vni 42: IP 10.5.5.5 > 10.5.5.1: ICMP echo reply":              3,
+		"vni 42\nIP 10.5.5.1 > 10.5.5.5: ICMP echo request":            3,
+		"vni 42\nIP 10.5.5.5 > 10.5.5.1: ICMP echo reply":              3,
 		"GREv0, key=0x2a, length 68: IP 10.5.5.1.40000 > 10.5.5.5.443": 2,
 		"GREv0, key=0x2a, length 68: IP 10.5.5.5.443 > 10.5.5.1.40000": 1,
 		"> 10.5.5.6":                    0,
