@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +15,9 @@ import (
 // maxSnapLen is the largest snapshot length, and what -s 0 means; it is libpcap's.
 const maxSnapLen = 262144
 
+// maxDepth is the largest --depth.
+const maxDepth = header.MaxDepth
+
 // Options is what the command line says.
 type Options struct {
 	Interfaces []string // -i; empty means: choose one
@@ -25,12 +27,16 @@ type Options struct {
 	Count      uint64   // -c, 0 is no limit
 	SnapLen    uint32   // -s, bytes
 	NoPromisc  bool     // -p
-	Dump       bool     // -d
 	LinkLevel  bool     // -e
 	Verbose    int      // -v, how often
 	Quiet      bool     // -q
-	Depth      int      // --depth
-	Ports      header.Ports
+
+	LinkTypeName string // -y, "" is the interface's own
+	Dump         int    // -d, how often
+	NoOptimise   bool   // -O
+	Depth        int    // --depth
+	Ports        header.Ports
+
 	Help       bool
 	Version    bool
 	Expression string
@@ -40,53 +46,20 @@ type Options struct {
 // prints nor exits. Options may stand behind words of the expression, as in Debian's
 // tcpdump ("tundump host 10.5.5.5 -e"), unless "--" came before.
 func parseFlags(name string, args []string) (Options, error) {
-	o := Options{SnapLen: maxSnapLen, Ports: header.DefaultPorts()}
-	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	o := Options{SnapLen: maxSnapLen, Depth: header.DefaultDepth, Ports: header.DefaultPorts()}
+	fs := flagSet(name, &o)
 	fs.SetOutput(io.Discard)
-	fs.StringArrayVarP(&o.Interfaces, "interface", "i", nil, "")
-	fs.BoolVarP(&o.List, "list-interfaces", "D", false, "")
-	fs.StringVarP(&o.Read, "read", "r", "", "")
-	fs.StringVarP(&o.Write, "write", "w", "", "")
-	fs.Uint64VarP(&o.Count, "packets", "c", 0, "")
-	fs.Uint32VarP(&o.SnapLen, "snapshot-length", "s", maxSnapLen, "")
-	fs.BoolVarP(&o.NoPromisc, "no-promiscuous-mode", "p", false, "")
-	fs.CountP("numeric", "n", "") // addresses are numbers anyway
-	dump := fs.CountP("dump", "d", "")
-	fs.BoolVarP(&o.LinkLevel, "link-level", "e", false, "")
-	fs.CountVarP(&o.Verbose, "verbose", "v", "")
-	fs.BoolVarP(&o.Quiet, "quiet", "q", false, "")
-	fs.IntVar(&o.Depth, "depth", header.DefaultDepth, "")
-	fs.Var(&portList{ports: &o.Ports.VXLAN}, "vxlan-port", "")
-	fs.Var(&portList{ports: &o.Ports.Geneve}, "geneve-port", "")
-	fs.BoolVarP(&o.Help, "help", "h", false, "")
-	fs.BoolVar(&o.Version, "version", false, "")
 	if err := fs.Parse(args); err != nil {
 		return o, flagError(err)
 	}
 	switch {
 	case o.Help, o.Version:
 		return o, nil
-	case fs.Changed("read") && o.Read == "":
-		return o, errors.New("option -r: the file name is empty")
-	case fs.Changed("write") && o.Write == "":
-		return o, errors.New("option -w: the file name is empty")
-	case slices.Contains(o.Interfaces, ""):
-		return o, errors.New("option -i: the interface name is empty")
 	case o.Read != "" && len(o.Interfaces) > 0:
 		return o, errors.New("options -i and -r: packets come from interfaces or from a file, not both")
-	case fs.Changed("packets") && o.Count == 0:
-		return o, errors.New("option -c: 0 is no number of packets, at least 1 is")
-	case o.SnapLen > maxSnapLen:
-		return o, fmt.Errorf("option -s: %d is more than %d bytes, the largest snapshot length", o.SnapLen, maxSnapLen)
-	case o.Depth < 1 || o.Depth > header.MaxDepth:
-		return o, fmt.Errorf("option --depth: %d is not between 1 and %d levels", o.Depth, header.MaxDepth)
-	case *dump > 1:
+	case o.Dump > 1:
 		return o, errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
 	}
-	if o.SnapLen == 0 {
-		o.SnapLen = maxSnapLen
-	}
-	o.Dump = *dump > 0
 	o.Expression = strings.Join(fs.Args(), " ")
 	return o, nil
 }
@@ -100,14 +73,7 @@ func flagError(err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		letter := unknown.GetSpecifiedName()
-		switch {
-		case strings.Contains("EImMT", letter):
-			return fmt.Errorf("unknown option -%s: what it does in tcpdump has no sense in tundump", letter)
-		case strings.Contains("#AabBCFGHJjKLlNOQStUuVWxXyzZ", letter):
-			return fmt.Errorf("unknown option -%s: tcpdump has it, tundump does not have it yet", letter)
-		}
-		return fmt.Errorf("unknown option -%s: see tundump --help", letter)
+		return fmt.Errorf("unknown option -%s: see tundump --help", unknown.GetSpecifiedName())
 	case errors.As(err, &unknown):
 		return fmt.Errorf("unknown option --%s: see tundump --help", unknown.GetSpecifiedName())
 	case errors.As(err, &lacking):
@@ -134,7 +100,7 @@ func optionName(f *pflag.Flag) string {
 	return "--" + f.Name
 }
 
-// portList is the value of --vxlan-port and --geneve-port: UDP ports with commas
+// portList is the value of --vxlan-port and its like: UDP ports with commas
 // between them. The first one given replaces the default, further ones add to it.
 type portList struct {
 	ports *[]uint16

@@ -64,7 +64,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 	default:
 		s := newSession(ctx, std, opt)
 		defer s.close()
-		if opt.Dump {
+		if opt.Dump > 0 {
 			err = s.dump()
 		} else {
 			err = s.capture()

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/pflag"
+)
+
+// flag is one option of the command line. All that is known of an option is in its
+// entry: parsing, --help, the man page and the completions are made from it.
+type flag struct {
+	name    string // long, without the dashes
+	letter  string // "" if it has none
+	arg     string // what its value is called; "" if it takes none
+	group   group
+	help    string // one line, less than 60 columns
+	tcpdump bool   // tcpdump has it, under this letter, or under this name if it has no letter
+
+	// set takes the value, each time that the option is given. That of an
+	// option that takes no value is "".
+	set func(o *Options, value string) error
+	// negative, if there is one, makes it --[no-]name.
+	negative func(o *Options)
+	// refused says why tundump does not have it, and never will.
+	refused string
+	// later tells that tundump does not have it yet. It is refused too.
+	later bool
+}
+
+// group is what an option is about.
+type group string
+
+const (
+	groupCapture group = "Capture"
+	groupRead    group = "Read"
+	groupWrite   group = "Write"
+	groupStop    group = "Stop"
+	groupPrint   group = "Print"
+	groupFilter  group = "Filter"
+	groupTunnel  group = "Tunnels"
+	groupOther   group = "Other"
+)
+
+// groups returns the groups in the order in which they are shown.
+func groups() []group {
+	return []group{groupCapture, groupRead, groupWrite, groupStop, groupPrint, groupFilter, groupTunnel, groupOther}
+}
+
+// flagTable returns all options, in the order in which they are shown: those of a group
+// stand together.
+func flagTable() []flag {
+	return []flag{
+		{name: "interface", letter: "i", arg: "NAME", group: groupCapture, tcpdump: true,
+			help: "capture on it; repeatable (first one that is up)", set: func(o *Options, v string) error {
+				if v == "" {
+					return errors.New("the interface name is empty")
+				}
+				o.Interfaces = append(o.Interfaces, v)
+				return nil
+			}},
+		{name: "netns", arg: "NAME|PATH", group: groupCapture, later: true,
+			help: "capture in that network namespace; repeatable"},
+		{name: "list-interfaces", letter: "D", group: groupCapture, tcpdump: true,
+			help: "list the interfaces", set: on(func(o *Options) { o.List = true })},
+		{name: "no-promiscuous-mode", letter: "p", group: groupCapture, tcpdump: true,
+			help: "only what is addressed to this host", set: on(func(o *Options) { o.NoPromisc = true })},
+		{name: "snapshot-length", letter: "s", arg: "BYTES", group: groupCapture, tcpdump: true,
+			help: "bytes of each packet to keep (262144)", set: func(o *Options, v string) error {
+				n, err := decimal(v, 0, maxSnapLen, "bytes, 262144 is the largest snapshot length")
+				o.SnapLen = uint32(n)
+				if n == 0 {
+					o.SnapLen = maxSnapLen
+				}
+				return err
+			}},
+		{name: "buffer-size", letter: "B", arg: "SIZE", group: groupCapture, tcpdump: true, later: true,
+			help: "ring of each interface, in KiB or with M, G"},
+		{name: "direction", letter: "Q", arg: "in|out|inout", group: groupCapture, tcpdump: true, later: true,
+			help: "only packets of that direction"},
+		{name: "immediate-mode", group: groupCapture, tcpdump: true, later: true,
+			help: "take each packet as soon as it comes"},
+		{name: "time-stamp-type", letter: "j", arg: "TYPE", group: groupCapture, tcpdump: true, later: true,
+			help: "whose clock: host, adapter, ..."},
+		{name: "list-time-stamp-types", letter: "J", group: groupCapture, tcpdump: true, later: true,
+			help: "list the interface's time stamp types"},
+		{name: "linktype", letter: "y", arg: "TYPE", group: groupCapture, tcpdump: true, later: true,
+			help: "the data link type to capture, or for -d", set: func(o *Options, v string) error {
+				o.LinkTypeName = v
+				return nil
+			}},
+		{name: "list-data-link-types", letter: "L", group: groupCapture, tcpdump: true, later: true,
+			help: "list the interface's data link types"},
+		{name: "fanout", arg: "N", group: groupCapture, later: true,
+			help: "capture threads per interface (1)"},
+		{name: "relinquish-privileges", letter: "Z", arg: "USER", group: groupCapture, tcpdump: true, later: true,
+			help: "become that user when the sockets are open"},
+		{name: "monitor-mode", letter: "I", group: groupCapture, tcpdump: true,
+			refused: "it is about the radio of Wi-Fi interfaces, which tundump does not capture"},
+
+		{name: "read", letter: "r", arg: "FILE", group: groupRead, tcpdump: true,
+			help: "read packets from a pcap or pcapng file, - is stdin", set: fileName(func(o *Options) *string { return &o.Read })},
+		{name: "read-list", letter: "V", arg: "FILE", group: groupRead, tcpdump: true, later: true,
+			help: "read the files that FILE lists, one a line"},
+
+		{name: "write", letter: "w", arg: "FILE", group: groupWrite, tcpdump: true,
+			help: "write pcapng; pcap if it ends in .pcap; - is stdout", set: fileName(func(o *Options) *string { return &o.Write })},
+		{name: "format", arg: "pcap|pcapng", group: groupWrite, later: true,
+			help: "what -w writes, whatever the file's name"},
+		{name: "print", group: groupWrite, tcpdump: true, later: true,
+			help: "print the packets that -w writes, too"},
+		{name: "packet-buffered", letter: "U", group: groupWrite, tcpdump: true, later: true,
+			help: "write each packet as soon as it comes"},
+		{name: "file-size", letter: "C", arg: "SIZE", group: groupWrite, tcpdump: true, later: true,
+			help: "next file after so many 10^6 bytes, or with K, M, G"},
+		{name: "file-seconds", letter: "G", arg: "SECONDS", group: groupWrite, tcpdump: true, later: true,
+			help: "next file each SECONDS; -w may have strftime's %"},
+		{name: "file-count", letter: "W", arg: "N", group: groupWrite, tcpdump: true, later: true,
+			help: "with -C overwrite the first after N, with -G stop"},
+		{name: "file-command", letter: "z", arg: "COMMAND", group: groupWrite, tcpdump: true, later: true,
+			help: "run COMMAND FILE for each file that is complete"},
+		{name: "decap", group: groupWrite, later: true,
+			help: "write the innermost packet instead of the whole"},
+		{name: "annotate", group: groupWrite, later: true,
+			help: "pcapng comment per packet: the tunnel path"},
+
+		{name: "packets", letter: "c", arg: "N", group: groupStop, tcpdump: true,
+			help: "stop after N packets", set: func(o *Options, v string) (err error) {
+				o.Count, err = decimal(v, 1, 1<<63, "packets, at least 1")
+				return err
+			}},
+		{name: "skip", arg: "N", group: groupStop, tcpdump: true, later: true,
+			help: "leave out the first N packets"},
+		{name: "duration", arg: "TIME", group: groupStop, later: true,
+			help: "stop after that time (10s, 5m)"},
+
+		{name: "link-level", letter: "e", group: groupPrint, tcpdump: true,
+			help: "print link-level headers as well", set: on(func(o *Options) { o.LinkLevel = true })},
+		{name: "verbose", letter: "v", group: groupPrint, tcpdump: true,
+			help: "print more; -vv even more", set: on(func(o *Options) { o.Verbose++ })},
+		{name: "quiet", letter: "q", group: groupPrint, tcpdump: true,
+			help: "print less", set: on(func(o *Options) { o.Quiet = true })},
+		{name: "time-format", letter: "t", group: groupPrint, tcpdump: true, later: true,
+			help: "no time; -tt epoch, -ttt delta, -tttt date, -ttttt first"},
+		{name: "hex", letter: "x", group: groupPrint, tcpdump: true, later: true,
+			help: "bytes in hex; -xx with the link-level header"},
+		{name: "hex-ascii", letter: "X", group: groupPrint, tcpdump: true, later: true,
+			help: "in hex and ASCII; -XX with the link-level header"},
+		{name: "ascii", letter: "A", group: groupPrint, tcpdump: true, later: true,
+			help: "bytes in ASCII"},
+		{name: "number", letter: "#", group: groupPrint, tcpdump: true, later: true,
+			help: "number the packets"},
+		{name: "absolute-tcp-sequence-numbers", letter: "S", group: groupPrint, tcpdump: true, later: true,
+			help: "not relative to the connection's first"},
+		{name: "dont-verify-checksums", letter: "K", group: groupPrint, tcpdump: true, later: true,
+			help: "don't tell of wrong checksums"},
+		{name: "lengths", group: groupPrint, tcpdump: true, later: true,
+			help: "print captured and original lengths"},
+		{name: "undecoded-nfs", letter: "u", group: groupPrint, tcpdump: true, later: true,
+			help: "print undecoded NFS handles"},
+		{name: "time-stamp-precision", arg: "micro|nano", group: groupPrint, tcpdump: true, later: true,
+			help: "digits of times, printed and written"},
+		{name: "micro", group: groupPrint, tcpdump: true, later: true,
+			help: "microseconds"},
+		{name: "nano", group: groupPrint, tcpdump: true, later: true,
+			help: "nanoseconds"},
+		{name: "numeric", letter: "n", group: groupPrint, tcpdump: true,
+			help: "nothing: addresses are numbers anyway", set: on(func(o *Options) {})},
+		{name: "resolve", group: groupPrint, later: true,
+			help: "print names of addresses and ports"},
+		{name: "no-domain", letter: "N", group: groupPrint, tcpdump: true, later: true,
+			help: "with --resolve print only a host's own name"},
+		{name: "line-buffered", letter: "l", group: groupPrint, tcpdump: true, later: true,
+			help: "print each line as soon as it is made"},
+		{name: "count", group: groupPrint, tcpdump: true, later: true,
+			help: "print only how many packets there are"},
+		{name: "json", group: groupPrint, later: true,
+			help: "one JSON object per packet and line"},
+		{name: "stats", arg: "TIME", group: groupPrint, later: true,
+			help: "counters on standard error, again and again"},
+		{name: "foreign-numeric", letter: "f", group: groupPrint, tcpdump: true,
+			refused: "all addresses are printed as numbers, unless --resolve is given"},
+		{name: "asdot", letter: "b", group: groupPrint, tcpdump: true,
+			refused: "it is about BGP, which tundump does not print"},
+		{name: "mesh", letter: "H", group: groupPrint, tcpdump: true,
+			refused: "it is about Wi-Fi frames, which tundump does not print"},
+		{name: "decrypt", letter: "E", arg: "SECRET", group: groupPrint, tcpdump: true,
+			refused: "tundump does not decrypt ESP"},
+		{name: "smi-module", letter: "m", arg: "MODULE", group: groupPrint, tcpdump: true,
+			refused: "it is about SNMP, which tundump does not print"},
+		{name: "tcp-md5-secret", letter: "M", arg: "SECRET", group: groupPrint, tcpdump: true,
+			refused: "tundump does not verify the digests of TCP segments"},
+		{name: "interpret-as", letter: "T", arg: "TYPE", group: groupPrint, tcpdump: true,
+			refused: "what UDP carries is found by its port; tunnels have options such as --vxlan-port"},
+
+		{name: "expression-file", letter: "F", arg: "FILE", group: groupFilter, tcpdump: true, later: true,
+			help: "read the expression from FILE"},
+		{name: "dump", letter: "d", group: groupFilter, tcpdump: true,
+			help: "print the filter program and stop", set: on(func(o *Options) { o.Dump++ })},
+		{name: "no-optimize", letter: "O", group: groupFilter, tcpdump: true, later: true,
+			help: "don't optimise the filter", set: on(func(o *Options) { o.NoOptimise = true })},
+		{name: "follow-fragments", group: groupFilter, later: true,
+			help: "match later fragments as their first one"},
+
+		{name: "depth", arg: "N", group: groupTunnel,
+			help: "tunnel levels to walk into (3)", set: func(o *Options, v string) error {
+				n, err := decimal(v, 1, maxDepth, fmt.Sprintf("levels, 1 to %d", maxDepth))
+				o.Depth = int(n)
+				return err
+			}},
+		{name: "vxlan-port", arg: "LIST", group: groupTunnel,
+			help: "UDP ports taken for VXLAN (4789,8472)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.VXLAN })},
+		{name: "geneve-port", arg: "LIST", group: groupTunnel,
+			help: "UDP ports taken for Geneve (6081)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.Geneve })},
+		{name: "gtp-port", arg: "LIST", group: groupTunnel, later: true,
+			help: "UDP ports taken for GTP-U (2152)"},
+		{name: "gpe-port", arg: "LIST", group: groupTunnel, later: true,
+			help: "UDP ports taken for VXLAN-GPE (4790)"},
+		{name: "fou-port", arg: "PORT=WHAT", group: groupTunnel, later: true,
+			help: "what follows that UDP port: gue, gre, ipip, ...; repeatable"},
+
+		{name: "help", letter: "h", group: groupOther, tcpdump: true,
+			help: "this", set: on(func(o *Options) { o.Help = true })},
+		{name: "version", group: groupOther, tcpdump: true,
+			help: "the version", set: on(func(o *Options) { o.Version = true })},
+	}
+}
+
+// on sets an option that takes no value.
+func on(set func(o *Options)) func(o *Options, value string) error {
+	return func(o *Options, _ string) error {
+		set(o)
+		return nil
+	}
+}
+
+// decimal reads a number from least to most; what says what of.
+func decimal(text string, least, most uint64, what string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%s is no number of %s", text, what)
+	}
+	return n, nil
+}
+
+// fileName sets an option whose value names a file.
+func fileName(field func(o *Options) *string) func(o *Options, value string) error {
+	return func(o *Options, v string) error {
+		if v == "" {
+			return errors.New("the file name is empty")
+		}
+		*field(o) = v
+		return nil
+	}
+}
+
+// ports sets a list of UDP ports. The first one given replaces the default, further
+// ones add to it.
+func ports(field func(o *Options) *[]uint16) func(o *Options, value string) error {
+	given := false
+	return func(o *Options, v string) error {
+		l := portList{field(o), given}
+		err := l.Set(v)
+		given = true
+		return err
+	}
+}
+
+// flagSet returns what parses the command line into o.
+func flagSet(name string, o *Options) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	for _, f := range flagTable() {
+		// An option that is refused is so before its value is looked for.
+		v := fs.VarPF(&flagValue{f, o}, f.name, f.letter, f.help)
+		if f.arg == "" || f.refused != "" || f.later {
+			v.NoOptDefVal = given
+		}
+		if f.negative != nil {
+			no := flag{name: "no-" + f.name, set: on(f.negative)}
+			fs.VarPF(&flagValue{no, o}, no.name, "", f.help).NoOptDefVal = given
+		}
+	}
+	return fs
+}
+
+// given is what pflag sets an option to that stands without a value.
+const given = "given"
+
+// flagValue is the value of an option as pflag knows it.
+type flagValue struct {
+	flag
+	o *Options
+}
+
+func (v *flagValue) String() string { return "" }
+func (v *flagValue) Type() string   { return v.arg }
+
+func (v *flagValue) Set(text string) error {
+	switch {
+	case v.refused != "":
+		return errors.New(v.refused)
+	case v.later && v.tcpdump:
+		return errors.New("tcpdump has it, tundump does not have it yet")
+	case v.later:
+		return errors.New("tundump does not have it yet")
+	case v.arg == "" && text != given:
+		return errors.New("it takes no value")
+	}
+	return v.set(v.o, text)
+}
