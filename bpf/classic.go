@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/tundump/tundump/filter/ir"
 )
@@ -194,12 +195,11 @@ func (c *classic) instr(n int, i ir.Instr) {
 			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
 		case !c.live:
 			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
-		case i.B.Imm == ir.MetaTag:
-			c.emit(n, bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
 		default:
-			c.emit(n, bpf.LoadExtension{Num: map[uint32]bpf.Extension{
-				ir.MetaVLAN: bpf.ExtVLANTag, ir.MetaType: bpf.ExtType, ir.MetaIfindex: bpf.ExtInterfaceIndex,
-			}[i.B.Imm]})
+			c.emit(n, fact(i.B.Imm))
+			if i.B.Imm == ir.MetaTag {
+				c.emit(n, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
+			}
 		}
 		c.at.a = 0
 	default:
@@ -221,6 +221,20 @@ func (c *classic) instr(n int, i ir.Instr) {
 		}
 	}
 	c.stA(n, i.Dst)
+}
+
+// fact returns the load of a fact about the packet. The kernel ignores its size;
+// it is that which libpcap uses.
+func fact(meta uint32) bpf.Instruction {
+	switch meta {
+	case ir.MetaTag:
+		return bpf.RawInstruction{Op: unix.BPF_LD | unix.BPF_ABS | unix.BPF_B, K: extensions + uint32(bpf.ExtVLANTagPresent)}
+	case ir.MetaVLAN:
+		return bpf.RawInstruction{Op: unix.BPF_LD | unix.BPF_ABS | unix.BPF_H, K: extensions + uint32(bpf.ExtVLANTag)}
+	case ir.MetaType:
+		return bpf.RawInstruction{Op: unix.BPF_LD | unix.BPF_ABS | unix.BPF_H, K: extensions + uint32(bpf.ExtType)}
+	}
+	return bpf.RawInstruction{Op: unix.BPF_LD | unix.BPF_ABS | unix.BPF_W, K: extensions + uint32(bpf.ExtInterfaceIndex)}
 }
 
 // dropStores leaves out what is stored and never loaded: most of it, since A
