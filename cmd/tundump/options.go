@@ -30,6 +30,7 @@ type Options struct {
 	LinkLevel  bool     // -e
 	Verbose    int      // -v, how often
 	Quiet      bool     // -q
+	JSON       bool     // --json
 
 	LinkTypeName string // -y, "" is the interface's own
 	Dump         int    // -d, how often
@@ -57,6 +58,8 @@ func parseFlags(name string, args []string) (Options, error) {
 		return o, nil
 	case o.Read != "" && len(o.Interfaces) > 0:
 		return o, errors.New("options -i and -r: packets come from interfaces or from a file, not both")
+	case o.JSON && o.Write != "":
+		return o, errors.New("options --json and -w: packets are printed or written, not both")
 	case o.Dump > 1:
 		return o, errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
 	}

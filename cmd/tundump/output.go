@@ -29,10 +29,7 @@ type output struct {
 func (s *session) open(src capture.Source, in *os.File) (*output, error) {
 	interfaces := src.Interfaces()
 	if s.opt.Write == "" {
-		return &output{Sink: decode.NewText(s.std.out, decode.TextOptions{
-			Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
-			Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1,
-		})}, nil
+		return &output{Sink: s.printer(interfaces)}, nil
 	}
 	o := &output{}
 	to := s.std.out
@@ -69,6 +66,17 @@ func (s *session) open(src capture.Source, in *os.File) (*output, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// printer returns what prints packets of these interfaces.
+func (s *session) printer(interfaces []capture.Interface) decode.Sink {
+	if s.opt.JSON {
+		return decode.NewJSON(s.std.out, decode.JSONOptions{Table: s.table, Depth: s.opt.Depth})
+	}
+	return decode.NewText(s.std.out, decode.TextOptions{
+		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
+		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1,
+	})
 }
 
 // sameFile returns an error if name is the file that is being read.
