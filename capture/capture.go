@@ -30,6 +30,9 @@ type Packet struct {
 	// Data starts with the link-layer header, VLAN tag included. It is valid, and
 	// may be overwritten, until the next call of Next.
 	Data []byte
+	// Comment is text for people, to be kept with the packet where a format can; it
+	// is valid as long as Data.
+	Comment []byte
 }
 
 // Interface describes where packets come from.

@@ -3,6 +3,8 @@ package decode
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -107,26 +109,96 @@ var oracleFields = []struct{ tshark, layer, field string }{
 	{"icmpv6.nd.ns.target_address", "icmp6", "target"},
 }
 
-// tsharkFields returns, for each packet and field, what tshark has, outside in.
-func tsharkFields(t *testing.T, file string, fields []string) (packets [][][]string) {
+// oraclePacket is a packet that tshark has read, too.
+type oraclePacket struct {
+	capture.Packet
+	link   header.LinkType
+	name   string // of the file
+	number int    // in it, from 1
+	theirs map[string][]string
+}
+
+func (p *oraclePacket) String() string { return fmt.Sprintf("%s, packet %d", p.name, p.number) }
+
+// oracle returns the packets of all pcap files, with tshark's fields. tshark reads
+// them as one file, because to start it takes most of the time.
+func oracle(t *testing.T, fields []string) (all []*oraclePacket) {
 	t.Helper()
-	args := []string{"-n", "-r", file, "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE",
+	if _, err := exec.LookPath("tshark"); err != nil {
+		t.Skip("needs tshark: run make setup")
+	}
+	for _, pattern := range []string{"../testdata/*.pcap", "../../shared/pcaps/*.pcap"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			name := filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)
+			p := readPcap(t, file)
+			for i, packet := range p.packets {
+				all = append(all, &oraclePacket{packet, p.link, name, i + 1, nil})
+			}
+		}
+	}
+	var b bytes.Buffer
+	w, err := NewPcapng(&b, PcapngOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	indexes := map[header.LinkType]int{}
+	for _, p := range all {
+		index, ok := indexes[p.link]
+		if !ok {
+			index = len(indexes)
+			indexes[p.link] = index
+			if err := w.AddInterface(capture.Interface{LinkType: uint32(p.link)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		packet := p.Packet
+		packet.Interface = index
+		if err := w.Packet(&packet, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	theirs := tsharkFields(t, b.Bytes(), fields)
+	if len(theirs) != len(all) {
+		t.Fatalf("%d packets, tshark has %d", len(all), len(theirs))
+	}
+	for i, p := range all {
+		p.theirs = theirs[i]
+	}
+	return all
+}
+
+// tsharkFields returns, for each packet of a capture file and field, what tshark has, outside in.
+func tsharkFields(t *testing.T, file []byte, fields []string) (packets []map[string][]string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "in.pcapng")
+	if err := os.WriteFile(path, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-n", "-r", path, "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE",
 		"-d", "udp.port==8472,vxlan", "-T", "fields", "-E", "occurrence=a", "-E", "separator=/t"}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
-	out, err := exec.Command("tshark", args...).Output()
+	tshark := exec.Command("tshark", args...)
+	var stderr bytes.Buffer
+	tshark.Stderr = &stderr
+	out, err := tshark.Output()
 	if err != nil {
-		t.Fatalf("tshark: %v", err)
+		t.Fatalf("tshark: %v\n%s", err, &stderr)
 	}
 	for line := range strings.Lines(string(out)) {
-		var p [][]string
-		for _, values := range strings.Split(strings.TrimSuffix(line, "\n"), "\t") {
-			var list []string
+		p := map[string][]string{}
+		for i, values := range strings.Split(strings.TrimSuffix(line, "\n"), "\t") {
 			if values != "" {
-				list = strings.Split(values, ",")
+				p[fields[i]] = strings.Split(values, ",")
 			}
-			p = append(p, list)
 		}
 		packets = append(packets, p)
 	}
@@ -149,9 +221,9 @@ func sameValue(theirs string, ours any) bool {
 	return err == nil && strconv.FormatUint(n, 10) == text
 }
 
-// jsonApart are packets, by number from 1, in which tshark sees headers that the
+// apart are packets, by number from 1, in which tshark sees headers that the
 // walk does not see, or the other way round, on purpose.
-var jsonApart = map[string][]int{
+var apart = map[string][]int{
 	"testdata/gre.pcap":    {74, 75}, // source routing of RFC 1701; version 1, PPTP
 	"testdata/vxlan.pcap":  {43, 44}, // without the I flag; 4789 only as the source port
 	"testdata/geneve.pcap": {33, 35}, // version 1; 6081 only as the source port
@@ -162,63 +234,43 @@ var jsonApart = map[string][]int{
 // TestJSONTshark compares the fields of every header, on every level, with what
 // tshark has of them.
 func TestJSONTshark(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("needs tshark: run make setup")
-	}
 	var names []string
 	for _, f := range oracleFields {
 		names = append(names, f.tshark)
 	}
-	var files []string
-	for _, pattern := range []string{"../testdata/*.pcap", "../../shared/pcaps/*.pcap"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, found...)
-	}
 	seen := map[string]int{}
-	for _, file := range files {
-		name := filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)
-		p := readPcap(t, file)
-		lines := printJSON(t, capture.Interface{LinkType: uint32(p.link)}, p.packets...)
-		theirs := tsharkFields(t, file, names)
-		if len(theirs) != len(lines) {
-			t.Fatalf("%s: %d packets, tshark has %d", name, len(lines), len(theirs))
+	for _, p := range oracle(t, names) {
+		if slices.Contains(apart[p.name], p.number) {
+			continue
 		}
-		for i, line := range lines {
-			if slices.Contains(jsonApart[name], i+1) {
-				continue
-			}
-			ours := parseJSON(t, line)
-			layers := flatten(t, ours.Layers)
-			for k, f := range oracleFields {
-				var values []any
-				for i, l := range layers {
-					switch {
-					case l.Name != f.layer,
-						l.Name == "vlan" && sameValue("0x88a8", layers[i-1].Fields["type"]), // another protocol for tshark
-						strings.HasPrefix(f.tshark, "icmpv6.nd.ns.") && !sameValue("135", l.Fields["type"]):
-						continue
-					}
-					if f.field == "" {
-						values = append(values, json.Number(strconv.Itoa(l.Length)))
-					} else if v, ok := l.Fields[f.field]; ok {
-						values = append(values, v)
-					}
-				}
-				want := theirs[i][k]
-				if ours.Error != nil && ours.Error.Reason == "truncated" {
-					// Of a header that is cut tshark shows other fields than we do.
-					n := min(len(want), len(values))
-					want, values = want[:n], values[:n]
-				}
-				if !slices.EqualFunc(want, values, sameValue) {
-					t.Errorf("%s: packet %d: %s is %v, tshark has %v", name, i+1, f.field, values, want)
+		ours := parseJSON(t, printJSON(t, capture.Interface{LinkType: uint32(p.link)}, p.Packet)[0])
+		layers := flatten(t, ours.Layers)
+		for _, f := range oracleFields {
+			var values []any
+			for i, l := range layers {
+				switch {
+				case l.Name != f.layer,
+					l.Name == "vlan" && sameValue("0x88a8", layers[i-1].Fields["type"]), // another protocol for tshark
+					strings.HasPrefix(f.tshark, "icmpv6.nd.ns.") && !sameValue("135", l.Fields["type"]):
 					continue
 				}
-				seen[f.tshark] += len(values)
+				if f.field == "" {
+					values = append(values, json.Number(strconv.Itoa(l.Length)))
+				} else if v, ok := l.Fields[f.field]; ok {
+					values = append(values, v)
+				}
 			}
+			want := p.theirs[f.tshark]
+			if ours.Error != nil && ours.Error.Reason == "truncated" {
+				// Of a header that is cut tshark shows other fields than we do.
+				n := min(len(want), len(values))
+				want, values = want[:n], values[:n]
+			}
+			if !slices.EqualFunc(want, values, sameValue) {
+				t.Errorf("%v: %s is %v, tshark has %v", p, f.tshark, values, want)
+				continue
+			}
+			seen[f.tshark] += len(values)
 		}
 	}
 	for _, name := range names {

@@ -29,7 +29,8 @@ const (
 	ifFilter      = 11
 	ifOS          = 12
 
-	epbFlags = 2
+	optComment = 1
+	epbFlags   = 2
 
 	isbStartTime    = 2
 	isbEndTime      = 3
@@ -122,7 +123,8 @@ func (f *Pcapng) AddInterface(in capture.Interface) error {
 
 // Packet writes an enhanced packet block. The interface that p.Interface
 // names must have been added. A time before 1970 becomes 1970; a p.Len smaller than
-// the data becomes their length, as readers refuse such a packet.
+// the data becomes their length, as readers refuse such a packet; a comment is
+// cut like any option.
 func (f *Pcapng) Packet(p *capture.Packet, _ *capture.Interface) error {
 	if uint(p.Interface) >= uint(len(f.ticks)) {
 		return f.unknown("writing a packet", p.Interface)
@@ -135,8 +137,15 @@ func (f *Pcapng) Packet(p *capture.Packet, _ *capture.Interface) error {
 	case capture.DirectionOut:
 		flags = 2
 	}
+	comment := p.Comment[:min(len(p.Comment), math.MaxUint16)]
+	if len(comment) > 0 {
+		size += 4 + (len(comment)+3)&^3
+	}
 	if flags != 0 {
-		size += 12
+		size += 8
+	}
+	if len(comment) > 0 || flags != 0 {
+		size += 4 // the end of the options
 	}
 	b, err := f.out.grow(size)
 	if err != nil {
@@ -150,15 +159,26 @@ func (f *Pcapng) Packet(p *capture.Packet, _ *capture.Interface) error {
 	le.PutUint32(b[20:], uint32(len(p.Data)))
 	le.PutUint32(b[24:], uint32(max(p.Len, len(p.Data))))
 	end := 28 + copy(b[28:], p.Data)
-	for end&3 != 0 {
+	for ; end&3 != 0; end++ {
 		b[end] = 0
-		end++
+	}
+	if len(comment) > 0 {
+		le.PutUint16(b[end:], optComment)
+		le.PutUint16(b[end+2:], uint16(len(comment)))
+		end += 4
+		end += copy(b[end:], comment)
+		for ; end&3 != 0; end++ {
+			b[end] = 0
+		}
 	}
 	if flags != 0 {
 		le.PutUint16(b[end:], epbFlags)
 		le.PutUint16(b[end+2:], 4)
 		le.PutUint32(b[end+4:], flags)
-		le.PutUint32(b[end+8:], 0) // the end of the options
+		end += 8
+	}
+	if end < size-4 {
+		le.PutUint32(b[end:], 0) // the end of the options
 	}
 	le.PutUint32(b[size-4:], uint32(size))
 	return nil

@@ -120,10 +120,10 @@ func flagTable() []flag {
 			help: "with -C overwrite the first after N, with -G stop"},
 		{name: "file-command", letter: "z", arg: "COMMAND", group: groupWrite, tcpdump: true, later: true,
 			help: "run COMMAND FILE for each file that is complete"},
-		{name: "decap", group: groupWrite, later: true,
-			help: "write the innermost packet instead of the whole"},
-		{name: "annotate", group: groupWrite, later: true,
-			help: "pcapng comment per packet: the tunnel path"},
+		{name: "decap", group: groupWrite,
+			help: "write the innermost packet instead of the whole", set: on(func(o *Options) { o.Decap = true })},
+		{name: "annotate", group: groupWrite,
+			help: "pcapng comment per packet: the tunnel path", set: on(func(o *Options) { o.Annotate = true })},
 
 		{name: "packets", letter: "c", arg: "N", group: groupStop, tcpdump: true,
 			help: "stop after N packets", set: func(o *Options, v string) (err error) {

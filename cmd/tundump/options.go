@@ -24,6 +24,8 @@ type Options struct {
 	List       bool     // -D
 	Read       string   // -r, "-" is the standard input
 	Write      string   // -w, "-" is the standard output
+	Decap      bool     // --decap
+	Annotate   bool     // --annotate
 	Count      uint64   // -c, 0 is no limit
 	SnapLen    uint32   // -s, bytes
 	NoPromisc  bool     // -p
@@ -60,12 +62,19 @@ func parseFlags(name string, args []string) (Options, error) {
 		return o, errors.New("options -i and -r: packets come from interfaces or from a file, not both")
 	case o.JSON && o.Write != "":
 		return o, errors.New("options --json and -w: packets are printed or written, not both")
+	case o.Annotate && (o.Write == "" || o.writesPcap()):
+		return o, errors.New("option --annotate: comments are only in pcapng files, which -w writes")
+	case o.Decap && o.writesPcap():
+		return o, errors.New("option --decap: what tunnels carry has several link types, and a pcap file has one: write pcapng")
 	case o.Dump > 1:
 		return o, errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
 	}
 	o.Expression = strings.Join(fs.Args(), " ")
 	return o, nil
 }
+
+// writesPcap reports whether -w writes the old format.
+func (o *Options) writesPcap() bool { return strings.HasSuffix(o.Write, ".pcap") }
 
 // flagError says in one line what pflag found.
 func flagError(err error) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,16 +21,27 @@ type output struct {
 	added  int            // how many interfaces pcapng has
 	file   *os.File       // to be closed, nil if it is the standard output
 	failed bool           // nothing more can be written, and somebody was told
+
+	annotate *decode.Annotator // nil without --annotate
+	comment  []byte            // its text of a packet
+	decap    *decode.Decap     // nil without --decap
 }
 
 // open creates the output for the packets of src, which are read from the file
 // in, or are live if that is nil.
 func (s *session) open(src capture.Source, in *os.File) (*output, error) {
 	interfaces := src.Interfaces()
-	if s.opt.Write == "" {
-		return &output{Sink: s.printer(interfaces)}, nil
-	}
 	o := &output{}
+	if s.opt.Annotate {
+		o.annotate = decode.NewAnnotator(s.table, s.opt.Depth)
+	}
+	if s.opt.Decap {
+		o.decap = decode.NewDecap(s.table, s.opt.Depth)
+	}
+	if s.opt.Write == "" {
+		o.Sink = s.printer(interfaces)
+		return o, nil
+	}
 	to := s.std.out
 	if s.opt.Write != "-" {
 		if err := sameFile(in, s.opt.Write); err != nil {
@@ -44,7 +54,7 @@ func (s *session) open(src capture.Source, in *os.File) (*output, error) {
 		to = o.file
 	}
 	var err error
-	if strings.HasSuffix(s.opt.Write, ".pcap") {
+	if s.opt.writesPcap() {
 		first := capture.Interface{LinkType: uint32(header.LinkEthernet)} // of a file with none
 		if len(interfaces) > 0 {
 			first = interfaces[0]
@@ -56,7 +66,7 @@ func (s *session) open(src capture.Source, in *os.File) (*output, error) {
 		})
 		o.Sink = o.pcapng
 	}
-	if err == nil {
+	if err == nil && o.decap == nil {
 		err = o.describe(interfaces)
 	}
 	if err != nil {
@@ -75,7 +85,7 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	}
 	return decode.NewText(s.std.out, decode.TextOptions{
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
-		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1,
+		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap,
 	})
 }
 
@@ -97,6 +107,14 @@ func sameFile(in *os.File, name string) error {
 
 // packet puts out a packet of one of the interfaces, which may have become more.
 func (o *output) packet(p *capture.Packet, interfaces []capture.Interface) error {
+	if o.annotate != nil {
+		o.comment = o.annotate.Append(o.comment[:0], header.LinkType(interfaces[p.Interface].LinkType), p.Data)
+		p.Comment = o.comment
+	}
+	if o.decap != nil {
+		inner := o.decap.Packet(p, &interfaces[p.Interface])
+		p, interfaces = &inner, o.decap.Interfaces()
+	}
 	err := o.describe(interfaces)
 	if err == nil {
 		err = o.Packet(p, &interfaces[p.Interface])
@@ -125,9 +143,18 @@ func (o *output) describe(interfaces []capture.Interface) error {
 // finish completes the output, with the counters of a live capture that began at start.
 func (o *output) finish(interfaces []capture.Interface, stats []capture.Stats, start time.Time) (err error) {
 	if !o.failed {
+		index := make([]int, len(interfaces)) // in the output
+		for i := range interfaces {
+			if index[i] = i; o.decap != nil {
+				index[i] = o.decap.Outer(i, &interfaces[i])
+			}
+		}
+		if o.decap != nil {
+			interfaces = o.decap.Interfaces()
+		}
 		err = o.describe(interfaces)
 		for i := 0; i < len(stats) && o.pcapng != nil && err == nil; i++ {
-			err = o.pcapng.Stats(i, stats[i], start, time.Now())
+			err = o.pcapng.Stats(index[i], stats[i], start, time.Now())
 		}
 	}
 	err = errors.Join(err, o.Close())

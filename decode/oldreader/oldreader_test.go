@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 )
 
@@ -101,5 +102,42 @@ func TestPcap(t *testing.T) {
 	}
 	if ci := infos[4]; ci.Timestamp.UnixNano() != begin+8*step || ci.CaptureLength != 68 || ci.Length != 1068 {
 		t.Errorf("got %+v", ci)
+	}
+}
+
+// TestDecap reads what was taken out of tunnels: an interface for each, and comments.
+func TestDecap(t *testing.T) {
+	r, err := pcapgo.NewNgReader(open(t, "../testdata/decap.pcapng"), pcapgo.NgReaderOptions{WantMixedLinkType: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for {
+		data, ci, err := r.ReadPacketData()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := r.Interface(ci.InterfaceIndex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[in.Name]++
+		var first gopacket.Decoder = layers.LayerTypeEthernet
+		switch in.LinkType {
+		case layers.LinkTypeRaw:
+			first = layers.LayerTypeIPv4
+		case layers.LinkTypeEthernet:
+		default:
+			t.Errorf("%s has link type %v", in.Name, in.LinkType)
+		}
+		if len(data) > 0 && gopacket.NewPacket(data, first, gopacket.NoCopy).Layer(layers.LayerTypeIPv4) == nil && in.Name != "eth1 vxlan 42" {
+			t.Errorf("a packet of %s has no IPv4 header", in.Name)
+		}
+	}
+	if counts["eth1"] == 0 || counts["eth1 gre 0x2a"] != 4 || counts["eth1 ipip"] != 1 || len(counts) != 10 {
+		t.Errorf("packets of interfaces: %v", counts)
 	}
 }
