@@ -10,6 +10,7 @@
 //	       | reg = meta                             what is known about the packet
 //	cond   = always | a == b | a > b | a >= b | a & b != 0
 //	       | a + imm <= captured length             within: those bytes can be loaded
+//	       | a in set, 16 bytes [a] in set          look-ups
 //	       | again a < imm                          a++, and back to a head
 //	target = block | accept | reject
 //
@@ -150,6 +151,8 @@ const (
 	Set                // True if A & B != 0
 	Within             // True if A + B.Imm bytes of the packet were captured
 	Again              // True, a head, after A++, if A < B.Imm
+	In                 // True if Sets[B.Imm] has A
+	InLong             // True if Sets[B.Imm] has the number in the 16 bytes at A
 )
 
 // Targets that are not blocks.
@@ -173,6 +176,8 @@ type Prog struct {
 	Blocks []Block
 	// Heads lists, in ascending order, the blocks that Again returns to.
 	Heads []int
+	// Sets are what In and InLong look values up in.
+	Sets []*Members
 }
 
 // Meta is what is known about a packet besides its captured bytes.
@@ -246,6 +251,10 @@ func (p *Prog) Match(data []byte, m Meta) bool {
 			if ok = a < v; ok {
 				regs[b.A]++
 			}
+		case In:
+			ok = p.Sets[v].Has(a)
+		case InLong:
+			ok = p.Sets[v].HasLong(U128Of(data[a : a+16]))
 		}
 		if at = b.False; ok {
 			at = b.True
@@ -465,8 +474,12 @@ func (p *Prog) Verify() error {
 			return nil
 		}
 		switch {
-		case b.Cond > Again:
+		case b.Cond > InLong:
 			return fail("bad condition %d", b.Cond)
+		case (b.Cond == In || b.Cond == InLong) && (b.A >= NRegs || b.B.Reg != NoReg || b.B.Imm >= uint32(len(p.Sets))):
+			return fail("a look-up needs a register and one of %d sets", len(p.Sets))
+		case b.Cond == InLong && there(&k, b.A) < 16:
+			return fail("the address at %v may be beyond the packet", b.A)
 		case b.Cond == Again:
 			if !slices.Contains(p.Heads, b.True) || b.True > n {
 				return fail("again to %d, which is no head before it", b.True)
@@ -586,7 +599,7 @@ func (p *Prog) Unroll() *Prog {
 		return len(post) - 1
 	}
 	enter(0, nil, nil)
-	u := &Prog{Blocks: post}
+	u := &Prog{Blocks: post, Sets: p.Sets}
 	slices.Reverse(u.Blocks)
 	for n := range u.Blocks {
 		for _, to := range []*int{&u.Blocks[n].True, &u.Blocks[n].False} {
@@ -670,6 +683,10 @@ func (p *Prog) String() string {
 			fmt.Fprintf(&s, "if %s <= captured", address(b.A, b.B.Imm))
 		case Again:
 			fmt.Fprintf(&s, "if %v++ < %v", b.A, b.B)
+		case In:
+			fmt.Fprintf(&s, "if %v in set %d", b.A, b.B.Imm)
+		case InLong:
+			fmt.Fprintf(&s, "if 16 bytes [%v] in set %d", b.A, b.B.Imm)
 		default:
 			fmt.Fprintf(&s, "if %v %s %v", b.A, [...]string{Eq: "==", Gt: ">", Ge: ">=", Set: "&", Within: "?"}[min(b.Cond, Within)], b.B)
 		}
