@@ -21,6 +21,7 @@ import (
 type Filter struct {
 	prog    *ebpf.Program
 	area    *ebpf.Map
+	tables  map[half]*table
 	size    int
 	classic []bpf.RawInstruction
 	// Fallback is why the filter is classic; nil if it is eBPF.
@@ -57,15 +58,18 @@ func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
 	if f.area, err = ebpf.NewMap(&ebpf.MapSpec{Name: "tundump_head", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: areaSize, MaxEntries: 1}); err != nil {
 		return nil, brief(fmt.Errorf("creating a map: %w", err))
 	}
-	insns, err := EBPF(p, snapLen, f.area.FD())
-	if err != nil {
+	p = p.Expand(inlineSet)
+	if f.tables, err = loadTables(p); err != nil {
 		f.area.Close()
 		return nil, err
 	}
+	insns, err := EBPF(p, snapLen, Maps{f.area.FD(), f.tables})
+	if err != nil {
+		return nil, errors.Join(err, f.closeMaps())
+	}
 	f.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"})
 	if err != nil {
-		f.area.Close()
-		return nil, fmt.Errorf("loading the program: %w", brief(err))
+		return nil, errors.Join(fmt.Errorf("loading the program: %w", brief(err)), f.closeMaps())
 	}
 	f.size = len(insns)
 	return f, nil
@@ -122,5 +126,7 @@ func (f *Filter) Close() error {
 	if f.prog == nil {
 		return nil
 	}
-	return errors.Join(f.prog.Close(), f.area.Close())
+	return errors.Join(f.prog.Close(), f.closeMaps())
 }
+
+func (f *Filter) closeMaps() error { return errors.Join(f.area.Close(), closeTables(f.tables)) }

@@ -18,6 +18,10 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
+	p = p.Expand(ClassicSet)
+	if n := p.LargestSet(); n > 0 {
+		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
+	}
 	p = p.Unroll()
 	c := &classic{p: p, live: live, entry: make([]*holds, len(p.Blocks))}
 	c.entry[0] = &holds{}

@@ -17,6 +17,12 @@ const headSize = 128
 // always 0, which the verifier does not know.
 const areaSize = headSize + 8
 
+// Maps are what a program needs in the kernel besides itself.
+type Maps struct {
+	Area   int // file descriptor of a per-CPU array of one value of areaSize bytes
+	tables map[half]*table
+}
+
 // Fields of struct __sk_buff (include/uapi/linux/bpf.h).
 const (
 	skbLen         = 0
@@ -49,14 +55,14 @@ type emitter struct {
 	label string           // for the next instruction
 	place [ir.NRegs]asm.Register
 	stack [ir.NRegs]int16
+	names int    // of pieces of code with labels of their own
 	blur  bool   // whether to hide constants from the verifier
 	live  uint32 // the registers that are read after the instruction at hand
 }
 
 // EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
-// which returns snapLen or 0. areaFD is a per-CPU array of one value of areaSize
-// bytes. It needs Linux 5.3, for loops.
-func EBPF(p *ir.Prog, snapLen uint32, areaFD int) (asm.Instructions, error) {
+// which returns snapLen or 0. It needs Linux 5.3, for loops.
+func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
@@ -65,7 +71,7 @@ func EBPF(p *ir.Prog, snapLen uint32, areaFD int) (asm.Instructions, error) {
 	live := p.Live()
 	e.add(asm.Mov.Reg(ctx, asm.R1))
 	if usesBytes(p) {
-		e.prologue(areaFD)
+		e.prologue(maps.Area)
 	}
 	for n, b := range p.Blocks {
 		e.mark(blockLabel(n))
@@ -73,7 +79,16 @@ func EBPF(p *ir.Prog, snapLen uint32, areaFD int) (asm.Instructions, error) {
 			e.live = b.LiveBefore(k+1, live)
 			e.instr(i)
 		}
-		e.branch(b, n+1)
+		e.live = 0
+		for _, to := range []int{b.True, b.False} {
+			if to >= 0 {
+				e.live |= live[to]
+			}
+		}
+		if (b.Cond == ir.In || b.Cond == ir.InLong) && maps.tables[halfOf(b)] == nil {
+			return nil, fmt.Errorf("there is no map for set %d", b.B.Imm)
+		}
+		e.branch(b, n+1, maps)
 	}
 	// The verifier refuses what cannot be reached.
 	if usesBytes(p) || leads(p, ir.Reject) {
@@ -121,7 +136,7 @@ func leads(p *ir.Prog, to int) bool {
 
 func usesBytes(p *ir.Prog) bool {
 	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool {
-		return slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.Load })
+		return b.Cond == ir.InLong || slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.Load })
 	})
 }
 
@@ -353,7 +368,7 @@ func (e *emitter) call(dst ir.Reg, insn asm.Instruction) asm.Instructions {
 }
 
 // branch emits the end of a block; next is the block that follows.
-func (e *emitter) branch(b ir.Block, next int) {
+func (e *emitter) branch(b ir.Block, next int, maps Maps) {
 	yes, no := blockLabel(b.True), blockLabel(b.False)
 	v := int32(b.B.Imm)
 	// jump emits the test, or its opposite where that saves a jump.
@@ -400,6 +415,9 @@ func (e *emitter) branch(b ir.Block, next int) {
 		e.offset(b.A, b.B.Imm)
 		e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
 		jump(asm.JLE, asm.JGT, func(op asm.JumpOp, to string) { e.add(op.Reg(asm.R1, asm.R0, to)) })
+	case ir.In, ir.InLong:
+		e.lookUp(b, maps.tables[halfOf(b)])
+		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })
 	case ir.Again:
 		a := e.get(b.A, asm.R0)
 		e.add(asm.JGE.Imm32(a, v, no), asm.Add.Imm32(a, 1))

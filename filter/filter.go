@@ -26,6 +26,8 @@ type Options struct {
 	Depth int
 	// Names looks up what is not a number. Nil knows no names.
 	Names Names
+	// Sets has the sets that files hold. With nil the expression cannot name any.
+	Sets *Sets
 }
 
 // Names looks up the names in expressions. An error says why it cannot; the name

@@ -19,6 +19,8 @@ const (
 	dotted       // an IPv4 address, or the first bytes of one: 10.0.0.1, 10.0
 	colons       // an IPv6 address
 	mac          // 52:54:00:12:34:56, and its other notations
+	list         // { ... }; the text is what is between the braces
+	file         // @FILE; the text is the name
 	name         // anything else; a word of the language if a backslash was in front of it
 )
 
@@ -78,6 +80,15 @@ next:
 	for at := 0; at < len(text); {
 		if strings.IndexByte(" \t\r\n", text[at]) >= 0 {
 			at++
+			continue
+		}
+		if text[at] == '{' || text[at] == '@' {
+			t, err := lexSet(text, at)
+			if err != nil {
+				return nil, err
+			}
+			tokens = append(tokens, t)
+			at = t.end
 			continue
 		}
 		if n := wordLength(text[at:]); n > 0 {

@@ -13,13 +13,16 @@ import (
 // rejects it, as in libpcap; inside a scope it makes the primitive false.
 type lowerer struct {
 	*builder
-	opt Options
+	opt  Options
+	sets []*ir.Members // that the program looks up
 }
 
 func lower(n node, opt Options) *ir.Prog {
-	l := &lowerer{newBuilder(), opt}
+	l := &lowerer{builder: newBuilder(), opt: opt}
 	start := l.expr(n, plain, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
-	return optimise(l.finish(start))
+	p := optimise(l.finish(start))
+	p.Sets = l.sets
+	return p
 }
 
 // merge joins neighbours with the same scope, which then walk the tunnels once:
@@ -344,22 +347,30 @@ func eitherWay(d direction, test func(dst bool, yes, no block) block, yes, no bl
 	return test(false, yes, test(true, yes, no))
 }
 
+// addressesOf returns where a network header of the given type has its addresses.
+func addressesOf(typ uint32) (src, dst uint32) {
+	switch typ {
+	case header.TypeIP6:
+		return 8, 24
+	case header.TypeARP, typeRARP:
+		return 14, 24 // RFC 826: the protocol addresses, behind Ethernet ones
+	}
+	return 12, 16
+}
+
 // addresses builds the test of a network header of the given type for a host
 // or net primitive.
 func (l *lowerer) addresses(f frame, typ uint32, n host, yes, no, short block) block {
 	l3 := l.network(f)
 	result := no
+	if n.in != nil {
+		return l.addressSet(l3, typ, n, yes, no, short)
+	}
 	for _, prefix := range slices.Backward(n.nets) {
 		if prefix.Addr().Is4() == (typ == header.TypeIP6) {
 			continue
 		}
-		srcOff, dstOff := uint32(12), uint32(16)
-		switch typ {
-		case header.TypeIP6:
-			srcOff, dstOff = 8, 24
-		case header.TypeARP, typeRARP:
-			srcOff, dstOff = 14, 24 // RFC 826: the protocol addresses, behind Ethernet ones
-		}
+		srcOff, dstOff := addressesOf(typ)
 		result = eitherWay(n.dir, func(dst bool, yes, no block) block {
 			// Each in a register of its own, where it stays for the next address.
 			if dst {
@@ -444,6 +455,9 @@ func (l *lowerer) port(f frame, typ uint32, n port, yes, no, short block) block 
 			a := at
 			if dst {
 				a = at.plus(2)
+			}
+			if n.in != nil {
+				return l.within(a, 2, l.do(l.inSet(ir.T0, n.in, yes, no), load(ir.T0, a, 2)), short)
 			}
 			return l.within(a, 2, l.inRange(a, n.lo, n.hi, yes, no), short)
 		}, yes, no)

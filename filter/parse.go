@@ -411,6 +411,9 @@ func (p *parser) value(q qualifiers) (node, error) {
 
 // primary parses one value.
 func (p *parser) primary(q qualifiers) (node, error) {
+	if p.startsSet() {
+		return p.valueSet(q)
+	}
 	t := p.next()
 	switch t.kind {
 	case number, dotted, colons, mac, name:
@@ -458,25 +461,28 @@ func (p *parser) host(q qualifiers, t token) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := host{dir: q.dir, nets: nets}
-	switch q.proto {
-	case "ip":
-		n.types = []uint32{header.TypeIP}
-	case "ip6":
-		n.types = []uint32{header.TypeIP6}
-	case "arp":
-		n.types = []uint32{header.TypeARP}
-	case "rarp":
-		n.types = []uint32{typeRARP}
-	default:
-		n.types = []uint32{header.TypeIP, header.TypeARP, typeRARP, header.TypeIP6}
-	}
+	n := host{dir: q.dir, types: q.types(), nets: nets}
 	if !slices.ContainsFunc(n.nets, func(prefix netip.Prefix) bool {
 		return slices.ContainsFunc(n.types, func(typ uint32) bool { return (typ == header.TypeIP6) == prefix.Addr().Is6() })
 	}) {
 		return nil, p.errorf(t, "%q has no addresses like %s", q.proto, t.text)
 	}
 	return n, nil
+}
+
+// types returns the network headers whose addresses the qualifiers mean.
+func (q qualifiers) types() []uint32 {
+	switch q.proto {
+	case "ip":
+		return []uint32{header.TypeIP}
+	case "ip6":
+		return []uint32{header.TypeIP6}
+	case "arp":
+		return []uint32{header.TypeARP}
+	case "rarp":
+		return []uint32{typeRARP}
+	}
+	return []uint32{header.TypeIP, header.TypeARP, typeRARP, header.TypeIP6}
 }
 
 // ipv4 returns the network of an IPv4 address, or of the first bytes of one, with

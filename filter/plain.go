@@ -59,6 +59,9 @@ func Plain(text string, opt PlainOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if anyOf(tree, hasSet) {
+		return "", &Error{text, 0, len(text), "pcap-filter has no sets; with few entries, write them with or"}
+	}
 	if opt.Stack != nil {
 		opt.Extensions = header.MaxExtensions // it says how many there are
 	}

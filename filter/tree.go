@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
 )
 
 // node is a node of the syntax tree. Names are resolved and qualifiers spelled
@@ -26,6 +27,7 @@ type (
 		dir   direction
 		types []uint32 // of the network headers that are looked at, as EtherTypes
 		nets  []netip.Prefix
+		in    *ir.Members // instead of nets, if not nil
 	}
 	ether struct {
 		dir direction
@@ -35,6 +37,7 @@ type (
 		dir    direction
 		protos []uint32
 		lo, hi uint16
+		in     *ir.Members // instead of lo and hi, if not nil
 	}
 	// proto is an IP protocol, under IPv4, IPv6 or both.
 	proto struct {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
 )
 
 // tunnel holds if there is a tunnel header that its word means, with that identifier
@@ -12,6 +13,7 @@ type tunnel struct {
 	word  string
 	hasID bool
 	id    uint32
+	in    *ir.Members // instead of id, if not nil
 }
 
 func (tunnel) isNode() {}
@@ -48,15 +50,22 @@ func (p *parser) tunnel() (node, error) {
 	t := p.next()
 	n := tunnel{word: t.text}
 	id := p.peek()
-	if id.kind != number {
+	set := p.startsSet()
+	if id.kind != number && !set {
 		return n, nil
 	}
-	p.next()
 	words := tunnelWords()
 	w := words[slices.IndexFunc(words, func(w tunnelWord) bool { return w.word == t.text })]
 	if w.id == "" {
 		return nil, p.errorf(id, "%s has no identifier", w.word)
 	}
+	if set {
+		var err error
+		n.in, err = p.set(entries{numbers: true, most: w.most, what: w.id})
+		n.hasID = true
+		return n, err
+	}
+	p.next()
 	if id.num > w.most {
 		return nil, p.errorf(id, "%s %d is larger than %d", w.id, id.num, w.most)
 	}

@@ -326,7 +326,7 @@ func (l *lowerer) identified(h *header.Header, a addr, t tunnel, yes, no block) 
 		vsid := func(no block) block {
 			var n block
 			if t.hasID {
-				n = l.field(h, "vsid", a, t.id, yes, no)
+				n = l.field(h, "vsid", a, t, yes, no)
 			} else {
 				f, _ := h.Field("vsid")
 				n = l.test(f.If, a, yes, no)
@@ -337,7 +337,7 @@ func (l *lowerer) identified(h *header.Header, a addr, t tunnel, yes, no block) 
 		case t.word == "nvgre":
 			return vsid(no)
 		case t.word == "tunnel" && t.hasID:
-			return l.field(h, h.TunnelID, a, t.id, yes, vsid(no))
+			return l.field(h, h.TunnelID, a, t, yes, vsid(no))
 		}
 	}
 	switch {
@@ -346,18 +346,19 @@ func (l *lowerer) identified(h *header.Header, a addr, t tunnel, yes, no block) 
 	case h.TunnelID == "":
 		return no
 	}
-	return l.field(h, h.TunnelID, a, t.id, yes, no)
+	return l.field(h, h.TunnelID, a, t, yes, no)
 }
 
-// field builds the test that a field of the header at a is there and has the value v.
-func (l *lowerer) field(h *header.Header, name string, a addr, v uint32, yes, no block) block {
+// field builds the test that a field of the header at a is there and has the
+// identifier of t.
+func (l *lowerer) field(h *header.Header, name string, a addr, t tunnel, yes, no block) block {
 	f, _ := h.Field(name)
 	mask := uint32(1<<(8*uint64(f.Size)) - 1)
 	if f.Mask != 0 {
 		mask = f.Mask
 	}
 	low := bits.TrailingZeros32(mask)
-	if v > mask>>low {
+	if t.id > mask>>low {
 		return no
 	}
 	at := a.plus(uint32(f.Off))
@@ -366,7 +367,17 @@ func (l *lowerer) field(h *header.Header, name string, a addr, v uint32, yes, no
 		code = append([]ir.Instr{at.mov(ir.T2)}, terms(f.Pos, a, ir.T2)...)
 		at = addr{ir.T2, 0}
 	}
-	n := l.within(at, uint32(f.Size), l.equals(at, f.Size, mask, v<<low, yes, no), no)
+	var n block
+	if t.in != nil {
+		r, code := ir.T0, []ir.Instr{load(ir.T0, at, f.Size)}
+		if bits.OnesCount32(mask) < 8*int(f.Size) {
+			r, code = ir.T1, append(code, op(ir.And, ir.T1, ir.T0, mask), op(ir.Shr, ir.T1, ir.T1, uint32(low)))
+		}
+		n = l.do(l.inSet(r, t.in, yes, no), code...)
+	} else {
+		n = l.equals(at, f.Size, mask, t.id<<low, yes, no)
+	}
+	n = l.within(at, uint32(f.Size), n, no)
 	return l.test(f.If, a, l.do(n, code...), no)
 }
 

@@ -32,12 +32,14 @@ type session struct {
 	table    *header.Table
 	programs map[header.LinkType]*ir.Prog
 	loaded   map[header.LinkType]*bpf.Filter
+	sets     *filter.Sets
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
 	return &session{
 		ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports),
 		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
+		sets: filter.NewSets(openSet),
 	}
 }
 
@@ -62,7 +64,7 @@ func (s *session) program(link header.LinkType) (*ir.Prog, error) {
 }
 
 func (s *session) filterOptions(link header.LinkType) filter.Options {
-	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}}
+	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}, Sets: s.sets}
 }
 
 // capture captures or reads until there is no more, or the user wants no more.
