@@ -36,6 +36,10 @@ type TextOptions struct {
 	Time TimeForm
 	// Nanoseconds prints times with nine digits instead of six.
 	Nanoseconds bool
+	// Bright returns the tunnel levels of a packet, 1<<0 for what is on the wire, that
+	// are printed bright on a terminal, the others being dim; 0 means that all are
+	// plain. If it is nil, all are.
+	Bright func(p *capture.Packet, link header.LinkType) uint
 	// Location is the time zone of the times; nil means local time.
 	Location *time.Location
 	// Number prints the number of the packet in front of the time, counted from 1, -#.
@@ -85,6 +89,8 @@ type Text struct {
 	final  int    // where the address of its final destination is
 	// linkSize is the length of the packet's own link-layer header, tags included.
 	linkSize int
+
+	colours
 
 	layers []header.Layer
 	walked bool
@@ -142,11 +148,13 @@ func (t *Text) Packet(p *capture.Packet, in *capture.Interface) error {
 			t.pad(len(in.Name), 5)
 			t.padded(direction(p.Direction), 3)
 		}
+		t.startColours(p)
 		t.linkLayer(p.Len)
 	}
 	if t.room >= 0 && len(t.buf) > t.room {
 		t.buf = append(t.buf[:t.room], " [...]"...)
 	}
+	t.endColours()
 	t.payload(p.Data)
 	t.buf = append(t.buf, '\n')
 	t.data = nil
@@ -493,7 +501,9 @@ func (t *Text) enter(tunnel header.Layer) header.ID {
 	copy(key[13:], src)
 	copy(key[29:], dst)
 	t.inside = maphash.Bytes(t.flows.seed, key[:]) | 1
-	return tunnel.Follows(data)
+	next := tunnel.Follows(data)
+	t.enterColour(tunnel, next)
+	return next
 }
 
 // network returns the version of the network header that we are in, and the

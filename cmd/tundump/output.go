@@ -85,7 +85,7 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	}
 	return decode.NewText(s.std.out, decode.TextOptions{
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
-		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap,
+		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap, Bright: s.bright(),
 	})
 }
 
