@@ -25,7 +25,8 @@ const (
 
 // stdio is what the program reads from and prints to.
 type stdio struct {
-	in, out, err *os.File
+	in, out *os.File
+	err     io.Writer // takes whole lines
 }
 
 //go:embed usage.txt

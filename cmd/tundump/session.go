@@ -33,9 +33,11 @@ type session struct {
 	programs map[header.LinkType]*ir.Prog
 	loaded   map[header.LinkType]*bpf.Filter
 	sets     *filter.Sets
+	meter    *meter // nil if nobody looks
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
+	std.err = onTerminal(std.err)
 	return &session{
 		ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports),
 		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
@@ -105,15 +107,17 @@ func (s *session) live() error {
 	}
 	s.describeFilter(src.Interfaces())
 	defer context.AfterFunc(s.ctx, src.Stop)()
+	stop := s.watchLive(src)
 	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
+	stop()
 
 	stats, statsErr := src.Stats()
 	err = errors.Join(err, statsErr, out.finish(src.Interfaces(), stats, start))
 	if errors.Is(err, syscall.EPIPE) {
 		return err
 	}
-	if s.ctx.Err() != nil && isTerminal(s.std.err) {
-		fmt.Fprintln(s.std.err) // ends the line with ^C
+	if s.ctx.Err() != nil && isTerminal(s.std.err) && s.meter == nil {
+		fmt.Fprintln(s.std.err) // ends the line with ^C, which takes a status line with it
 	}
 	var all capture.Stats
 	for _, st := range stats {
@@ -242,7 +246,9 @@ func (s *session) read() error {
 	if all := src.Interfaces(); len(all) > 0 {
 		fmt.Fprintf(s.std.err, "reading from file %s, link-type %s, snapshot length %d\n", s.opt.Read, linkName(all[0].LinkType), all[0].SnapLen)
 	}
-	_, err = s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program}, out)
+	stop := s.watchFile(file)
+	_, err = s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program, meter: s.meter}, out)
+	stop()
 	return errors.Join(err, out.finish(src.Interfaces(), nil, time.Time{}))
 }
 
@@ -284,6 +290,7 @@ type selection struct {
 	name     string // for errors
 	program  func(header.LinkType) (*ir.Prog, error)
 	compiled []func(*capture.Packet) bool // by interface, nil if not yet
+	meter    *meter                       // nil if nobody looks
 }
 
 func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
@@ -294,6 +301,9 @@ func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
 		}
 		if err != nil {
 			return p, fmt.Errorf("%s: %w", f.name, err)
+		}
+		if f.meter != nil {
+			f.meter.read.Add(1)
 		}
 		for len(f.compiled) <= p.Interface {
 			f.compiled = append(f.compiled, nil)
@@ -339,6 +349,10 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 			return n, err
 		}
 		n++
+		if s.meter != nil {
+			s.meter.selected.Add(1)
+			s.meter.bytes.Add(uint64(len(p.Data)))
+		}
 		if wait == ctx {
 			deadline, release := context.WithTimeout(ctx, flushAfter)
 			wait, cancel = deadline, release
@@ -388,7 +402,11 @@ func linkName(linkType uint32) string {
 	return name + " (" + description + ")"
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return false
+	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
 }
