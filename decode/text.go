@@ -97,6 +97,7 @@ type Text struct {
 	link   header.LinkType // of what is walked, which starts at base
 	base   int
 	depth  int // levels that may still be entered from there
+	level  int // levels entered from there
 }
 
 const (
@@ -136,7 +137,7 @@ func (t *Text) Packet(p *capture.Packet, in *capture.Interface) error {
 	t.start(p)
 	t.data, t.end = p.Data, len(p.Data)
 	t.proto, t.inside, t.linkSize = "", 0, 0
-	t.link, t.base, t.depth, t.walked = header.LinkType(in.LinkType), 0, t.opt.Depth, false
+	t.link, t.base, t.depth, t.level, t.walked = header.LinkType(in.LinkType), 0, t.opt.Depth, 0, false
 
 	switch {
 	case len(p.Data) == 0 || p.Len < len(p.Data):
@@ -344,10 +345,24 @@ func (t *Text) hex(o, n int, separator string) {
 func (t *Text) mac(o int) { t.hex(o, 6, ":") }
 
 func (t *Text) ip4Addr(o int) {
-	if !t.need(o, 4) || len(t.buf) > t.room || t.named(t.data[o:o+4]) {
+	if !t.need(o, 4) || t.named(t.data[o:o+4]) {
 		return
 	}
-	for i, b := range t.data[o : o+4] {
+	t.number4(o)
+}
+
+// number4 prints an IPv4 address that is data, and has no name.
+func (t *Text) number4(o int) {
+	if t.need(o, 4) {
+		t.dotted([4]byte(t.data[o : o+4]))
+	}
+}
+
+func (t *Text) dotted(a [4]byte) {
+	if t.stopped() {
+		return
+	}
+	for i, b := range a {
 		if i > 0 {
 			t.buf = append(t.buf, '.')
 		}
@@ -449,6 +464,13 @@ func (t *Text) u16(o int) int {
 	return int(binary.BigEndian.Uint16(t.data[o:]))
 }
 
+func (t *Text) u24(o int) int {
+	if !t.need(o, 3) {
+		return 0
+	}
+	return int(t.data[o])<<16 | int(binary.BigEndian.Uint16(t.data[o+1:]))
+}
+
 func (t *Text) u32(o int) uint32 {
 	if !t.need(o, 4) {
 		return 0
@@ -461,12 +483,31 @@ func (t *Text) cut(o, length int) { t.end = min(t.end, o+length) }
 
 // Tunnels.
 
-// layer returns the header of the walk that is at o and is one of ids.
+// layer returns the header of the walk that is at o, in the network header that we are
+// in, and is one of ids.
 func (t *Text) layer(o int, ids ...header.ID) (l header.Layer, ok bool) {
 	if !t.walked {
-		t.layers = t.opt.Table.Walk(t.layers[:0], t.link, t.data[t.base:], t.depth)
-		t.walked = true
+		t.walk()
 	}
+	if l, ok = t.find(o, ids); !ok && t.base != t.outer {
+		// Behind a header that the table does not have. Another walk starts here.
+		t.link, t.base = header.LinkIPv6, t.outer
+		if t.data[t.outer]>>4 == 4 {
+			t.link = header.LinkIPv4
+		}
+		t.depth, t.level = t.depth-t.level, 0
+		t.walk()
+		l, ok = t.find(o, ids)
+	}
+	return l, ok
+}
+
+func (t *Text) walk() {
+	t.layers = t.opt.Table.Walk(t.layers[:0], t.link, t.data[t.base:], t.depth)
+	t.walked = true
+}
+
+func (t *Text) find(o int, ids []header.ID) (l header.Layer, ok bool) {
 	for _, l := range t.layers {
 		if int(l.Off)+t.base == o {
 			for _, id := range ids {
@@ -479,12 +520,23 @@ func (t *Text) layer(o int, ids ...header.ID) (l header.Layer, ok bool) {
 	return l, false
 }
 
+// deeper notes that what follows is inside of a tunnel that the table does not have, and
+// reports whether it is to be looked at.
+func (t *Text) deeper() bool {
+	if t.level >= t.depth {
+		return false
+	}
+	t.level++
+	return true
+}
+
 // enter notes that what follows is inside of the tunnel, and returns what that is:
 // None if it is not to be looked at.
 func (t *Text) enter(tunnel header.Layer) header.ID {
 	if tunnel.Level >= t.depth {
 		return header.None
 	}
+	t.level = tunnel.Level + 1
 	// The same addresses and ports inside another tunnel are another connection. Both
 	// directions must give the same hash, so the outer addresses are taken in order.
 	var key [8 + 1 + 4 + 16 + 16]byte

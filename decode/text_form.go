@@ -30,8 +30,8 @@ type Names interface {
 }
 
 // dumps tells whether what nobody here can read is printed in hexadecimal: not if all
-// of the packet is.
-func (o *TextOptions) dumps() bool { return o.HexASCII+o.Hex == 0 }
+// of the packet is, and not with -q.
+func (o *TextOptions) dumps() bool { return !o.Quiet && o.HexASCII+o.Hex == 0 }
 
 // start prints what is in front of the time.
 func (t *Text) start(p *capture.Packet) {
@@ -124,6 +124,32 @@ func (t *Text) two(v int) {
 	t.u(v)
 }
 
+// relative32 prints seconds in weeks, days, hours, minutes and seconds.
+func (t *Text) relative32(seconds uint32) {
+	if seconds == 0 {
+		t.s("0s")
+	}
+	for _, unit := range [...]struct {
+		seconds uint32
+		name    string
+	}{{7 * 86400, "w"}, {86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}} {
+		if n := seconds / unit.seconds; n > 0 {
+			t.u(int(n))
+			t.s(unit.name)
+			seconds %= unit.seconds
+		}
+	}
+}
+
+// chars prints n bytes as text, as many as there are, and returns false if they are not
+// all there.
+func (t *Text) chars(o, n int) bool {
+	for _, c := range t.data[min(o, t.end):max(min(o, t.end), min(o+n, t.end))] {
+		t.char(c)
+	}
+	return t.has(o, n)
+}
+
 // payload prints the packet's bytes as the options ask for.
 func (t *Text) payload(data []byte) {
 	o := min(t.linkSize, len(data))
@@ -214,7 +240,7 @@ func appendHexDump(to []byte, newline string, data []byte, text bool) []byte {
 func appendASCII(to, data []byte) []byte {
 	for i, b := range data {
 		switch {
-		case b == '\r' && (i+1 == len(data) || data[i+1] == '\n'):
+		case b == '\r' && (i+2 >= len(data) || data[i+1] == '\n'): // tcpdump's choice
 		case graphic(b) || b == '\t' || b == ' ' || b == '\n':
 			to = append(to, b)
 		default:

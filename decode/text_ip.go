@@ -698,8 +698,15 @@ func (t *Text) demux(proto, o, length int, fragment bool) {
 		}
 		t.igmp(o, length)
 	case protoIPIP, protoIPv6:
-		if tunnel, ok := t.layer(o, header.IPIP, header.IPIP6); !ok || !t.inner(t.enter(tunnel), o, length) {
+		tunnel, ok := t.layer(o, header.IPIP, header.IPIP6)
+		switch {
+		case ok && t.inner(t.enter(tunnel), o, length):
+		case ok || !t.deeper():
 			t.unknownProto(proto, length)
+		case proto == protoIPIP:
+			t.ip(o, length)
+		default:
+			t.ip6(o, length)
 		}
 	case protoGRE:
 		t.gre(o, length)

@@ -6,6 +6,13 @@ import (
 	"github.com/tundump/tundump/filter/header"
 )
 
+// Link types whose packets the table does not walk from the start.
+const (
+	linkNull header.LinkType = 0
+	linkPPP  header.LinkType = 9
+	linkLoop header.LinkType = 108
+)
+
 // linkLayer prints the packet; length is what it had on the wire.
 func (t *Text) linkLayer(length int) {
 	switch t.link {
@@ -18,6 +25,11 @@ func (t *Text) linkLayer(length int) {
 	case header.LinkSLL2:
 		t.linkSize = 20
 		t.sll2(length)
+	case linkPPP:
+		t.linkSize = 4
+		if t.proto = "ppp"; t.need(0, 4) {
+			t.ppp(0, length)
+		}
 	case header.LinkRaw, header.LinkIPv4, header.LinkIPv6:
 		t.proto = "raw"
 		if t.opt.LinkHeader {
@@ -112,9 +124,7 @@ func (t *Text) ether(o, length int) {
 		t.u(total)
 		t.s(": ")
 	}
-	if !t.opt.Quiet {
-		t.dump(o, t.end-o)
-	}
+	t.dump(o, t.end-o)
 }
 
 // comma goes on behind an EtherType: with the frame's length, if that is not printed yet.
@@ -172,6 +182,10 @@ func (t *Text) etherPayload(typ, o, length int) bool {
 		t.ip6(o, length)
 	case header.TypeARP, 0x8035: // RARP, RFC 903
 		t.arp(o, length)
+	case 0x8847, 0x8848:
+		t.mpls(o, length)
+	case 0x8863, 0x8864:
+		t.pppoe(o, length)
 	default:
 		return false
 	}
@@ -246,9 +260,7 @@ func (t *Text) cooked(typ, size, length int, link func()) {
 	if !t.opt.LinkHeader {
 		t.cookedHeader(first, left+size, link)
 	}
-	if !t.opt.Quiet {
-		t.dump(o, t.end-o)
-	}
+	t.dump(o, t.end-o)
 }
 
 func (t *Text) cookedHeader(typ, length int, link func()) {

@@ -154,7 +154,9 @@ func (t *Text) tcp(o, length int, fragment bool) {
 	}
 	if flags&tcpRst != 0 && t.opt.Verbose > 0 {
 		t.resetData(o+size, length)
+		return
 	}
+	t.stream(sport, dport, o+size, length)
 }
 
 func (t *Text) headerTooLong(size, length int) {
@@ -534,6 +536,9 @@ func (t *Text) udp(o, length int, fragment bool) {
 		return
 	case header.Geneve:
 		t.geneve(o+8, left)
+		return
+	}
+	if !t.opt.Quiet && t.datagram(t.u16(o), t.u16(o+2), o+8, left) {
 		return
 	}
 	if size > left && !fragment {

@@ -78,6 +78,11 @@ func (t *Text) gre(o, length int) {
 		t.s(sequence)
 		t.u(int(t.u32(at - 4)))
 	}
+	if version == 0 && flags&0x4000 != 0 {
+		if at, left = t.greRouting(at, left); t.stopped() {
+			return
+		}
+	}
 	if version == 1 && flags&0x80 != 0 {
 		if !word(4) {
 			return
@@ -96,10 +101,93 @@ func (t *Text) gre(o, length int) {
 		return
 	}
 	t.into("\n\t")
-	if tunnel, ok := t.layer(o, header.GRE); !ok || !t.inner(t.enter(tunnel), at, left) {
+	if !t.greInner(o, version, proto, at, left) {
 		t.s("gre-proto-0x")
 		t.x(uint32(proto), 1)
 	}
+}
+
+// greInner prints what is in it, and reports whether it can.
+func (t *Text) greInner(o, version, proto, at, length int) bool {
+	if tunnel, ok := t.layer(o, header.GRE); ok {
+		if id := t.enter(tunnel); id != header.None && t.inner(id, at, length) {
+			return true
+		} else if id != header.None || tunnel.Level >= t.depth {
+			return false
+		}
+	} else if !t.deeper() {
+		return false
+	}
+	switch {
+	case version == 1 && proto == 0x880b:
+		t.ppp(at, length)
+	case version == 1:
+		return false
+	case proto == header.TypeTEB:
+		t.ether(at, length)
+	case proto == header.TypeIP, proto == header.TypeIP6, proto == 0x8847:
+		t.etherPayload(proto, at, length)
+	default:
+		return false
+	}
+	return true
+}
+
+// greRouting prints RFC 1701's source routes, and returns where they end and what is left.
+func (t *Text) greRouting(o, left int) (int, int) {
+	for {
+		if left < 4 {
+			t.trunc()
+			return o, left
+		}
+		family, at, size := t.u16(o), t.u8(o+2), t.u8(o+3)
+		o, left = o+4, left-4
+		if size == 0 || t.stopped() {
+			return o, left
+		}
+		switch family {
+		case 0x0800:
+			t.greRoute(", (rtaf=ip", o, at, size, left, 4, t.number4)
+		case 0xfffe:
+			t.greRoute(", (rtaf=asn", o, at, size, left, 2, func(o int) { t.x(uint32(t.u16(o)), 1) })
+		default:
+			t.s(", (rtaf=0x")
+			t.x(uint32(family), 1)
+			t.s(")")
+		}
+		if left < size {
+			t.invalid()
+			t.stop()
+			return o, left
+		}
+		o, left = o+size, left-size
+	}
+}
+
+func (t *Text) greRoute(title string, o, current, size, left, each int, hop func(o int)) {
+	t.s(title)
+	if current%each != 0 {
+		t.s(", badoffset=")
+		t.u(current)
+	}
+	if size%each != 0 {
+		t.s(", badlength=")
+		t.u(size)
+	}
+	if current >= size {
+		t.s(", badoff/len=")
+		t.u(current)
+		t.s("/")
+		t.u(size)
+	}
+	for i := 0; i < size && i+each <= left && !t.stopped(); i += each {
+		t.s(" ")
+		if i == current {
+			t.s("*")
+		}
+		hop(o + i)
+	}
+	t.s(")")
 }
 
 // tunnelProto prints what -e adds.
@@ -247,10 +335,16 @@ func (t *Text) geneve(o, length int) {
 		t.s("]")
 	}
 	t.into("\n\t")
-	if tunnel, ok := t.layer(o, header.Geneve); !ok || !t.inner(t.enter(tunnel), at+options, left-options) {
-		t.s("geneve-proto-0x")
-		t.x(uint32(proto), 1)
+	at, left = at+options, left-options
+	if tunnel, ok := t.layer(o, header.Geneve); ok {
+		if id := t.enter(tunnel); id != header.None && t.inner(id, at, left) {
+			return
+		} else if id == header.None && tunnel.Level < t.depth && t.etherPayload(proto, at, left) {
+			return
+		}
 	}
+	t.s("geneve-proto-0x")
+	t.x(uint32(proto), 1)
 }
 
 func (t *Text) geneveOptions(o, left int) {

@@ -66,8 +66,11 @@ func TestTshark(t *testing.T) {
 		"mixed.pcapng": {23: "snapped"},
 	}
 	for _, f := range files() {
-		if f.name == "short.pcap" {
+		switch f.name {
+		case "short.pcap", "odd.pcap":
 			continue // nothing there is right
+		case "dns.pcap", "dhcp.pcap", "ppp.pcap", "pppoe.pcap":
+			continue // every value, also those that mean nothing: tcpdump is the judge, in decode
 		}
 		cmd := exec.Command(tshark, "-r", filepath.Join("..", f.name), "-d", "udp.port==8472,vxlan",
 			"-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "ip.check_checksum:TRUE",

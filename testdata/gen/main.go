@@ -63,6 +63,12 @@ func files() []file {
 		{"sll.pcap", layers.LinkTypeLinuxSLL, cooked(sll)},
 		{"sll2.pcap", layers.LinkTypeLinuxSLL2, cooked(sll2)},
 		{"raw.pcap", layers.LinkTypeRaw, cooked(raw)},
+		{"dns.pcap", layers.LinkTypeEthernet, dnsPackets()},
+		{"dhcp.pcap", layers.LinkTypeEthernet, dhcpPackets()},
+		{"ppp.pcap", layers.LinkTypePPP, pppPackets()},
+		{"pppoe.pcap", layers.LinkTypeEthernet, pppoePackets()},
+		{"mpls.pcap", layers.LinkTypeEthernet, mplsPackets()},
+		{"odd.pcap", layers.LinkTypeEthernet, odd()},
 	}
 }
 

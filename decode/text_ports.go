@@ -1,0 +1,66 @@
+package decode
+
+// What TCP and UDP carry is known by the ports, as to tcpdump: the first of these
+// that is the source or the destination port counts.
+
+// datagram prints what a UDP datagram carries, and reports whether it can.
+func (t *Text) datagram(sport, dport, o, length int) bool {
+	is := func(port int) bool { return sport == port || dport == port }
+	switch {
+	case is(portDNS):
+		t.dns(o, length, false)
+	case is(portBootpClient), is(portBootpServer):
+		t.bootp(o, length)
+	case is(5060):
+		t.lines("sip", "ACK BYE CANCEL DO INFO INVITE MESSAGE NOTIFY OPTIONS PRACK QAUTH REFER REGISTER SPRACK SUBSCRIBE UPDATE PUBLISH", o, length)
+	case is(portMDNS):
+		t.dns(o, length, true)
+	default:
+		return false
+	}
+	return true
+}
+
+// stream prints what a TCP segment carries, if it can.
+func (t *Text) stream(sport, dport, o, length int) {
+	is := func(ports ...int) bool {
+		for _, p := range ports {
+			if sport == p || dport == p {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case is(25):
+		t.s(": ")
+		t.lines("smtp", "", o, length)
+	case is(43):
+		t.s(": ")
+		t.lines("whois", "", o, length)
+	case is(22):
+		t.ssh(o, length)
+	case is(21):
+		t.s(": ")
+		t.lines("ftp", "", o, length)
+	case is(80, 8080, 3128):
+		t.s(": ")
+		t.lines("http", "GET PUT COPY HEAD LOCK MOVE POLL POST BCOPY BMOVE MKCOL TRACE LABEL MERGE DELETE SEARCH UNLOCK REPORT UPDATE NOTIFY BDELETE CONNECT OPTIONS CHECKIN PROPFIND CHECKOUT CCM_POST SUBSCRIBE PROPPATCH BPROPFIND BPROPPATCH UNCHECKOUT MKACTIVITY MKWORKSPACE UNSUBSCRIBE RPC_CONNECT VERSION-CONTROL BASELINE-CONTROL", o, length)
+	case is(554, 8554):
+		t.s(": ")
+		t.lines("rtsp", "DESCRIBE ANNOUNCE GET_PARAMETER OPTIONS PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN", o, length)
+	case is(portDNS):
+		if length > 2 {
+			t.dnsStream(o, length)
+		}
+	}
+}
+
+// ssh prints the line with which RFC 4253's connections begin.
+func (t *Text) ssh(o, length int) {
+	if !t.has(o, min(4, length)) || length < 4 || string(t.data[o:o+4]) != "SSH-" {
+		return
+	}
+	t.s(": ")
+	t.lines("ssh", "", o, length)
+}

@@ -1,0 +1,7 @@
+package main
+
+// odd are packets that no program should send: the printers must be as robust as
+// tcpdump's, and print the same.
+func odd() []packet {
+	return append(oddDNSPackets(), oddPPPPackets()...)
+}
