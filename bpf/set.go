@@ -111,8 +111,8 @@ func newTable(set *ir.Members, long bool) (*table, error) {
 		}
 	}
 	var err error
-	if t.m, err = ebpf.NewMap(spec); err != nil {
-		return nil, full(n, err)
+	if t.m, err = newMap(spec, n); err != nil {
+		return nil, err
 	}
 	switch {
 	case t.kind == array:
@@ -146,6 +146,15 @@ func newTable(set *ir.Members, long bool) (*table, error) {
 		return nil, errors.Join(full(n, err), t.m.Close())
 	}
 	return t, nil
+}
+
+// newMap makes a map for a set of n entries.
+func newMap(spec *ebpf.MapSpec, n int) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return nil, full(n, err)
+	}
+	return m, nil
 }
 
 // full says why a set of n entries is not in the kernel.

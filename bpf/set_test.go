@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/tundump/tundump/filter/ir"
 	"github.com/tundump/tundump/testdata/random"
@@ -197,5 +200,19 @@ func TestSetExpressions(t *testing.T) {
 		if g.Made[name] == 0 {
 			t.Errorf("never generated: %s", name)
 		}
+	}
+}
+
+// TestSetTooLarge asks the kernel for a map that is larger than it allows any to be.
+func TestSetTooLarge(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make maps: sudo make test")
+	}
+	m, err := newMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 20, ValueSize: 1, MaxEntries: 1<<32 - 1}, 1<<32-1)
+	if err == nil {
+		m.Close()
+	}
+	if want := "the kernel has not enough memory for a set of 4294967295 entries"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, not %s", err, want)
 	}
 }

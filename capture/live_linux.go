@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
@@ -32,8 +33,9 @@ type Live struct {
 	done    <-chan struct{} // of the last Next's context
 	release func() bool     // ends its hold on wake
 
-	mu     sync.Mutex // for what follows, and the statistics of the rings
-	wake   int        // eventfd that ends a poll
+	// mu is for what follows, the statistics of the rings, their filters, and to change draining.
+	mu     sync.Mutex
+	wake   int // eventfd that ends a poll
 	closed bool
 }
 
@@ -98,12 +100,9 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 		default:
 		}
 		if !l.draining && l.stopped.Load() {
-			for _, r := range l.rings {
-				if err := r.quiesce(); err != nil {
-					return Packet{}, fmt.Errorf("%s: stopping the capture: %w", r.iface.Name, err)
-				}
+			if err := l.quiesce(); err != nil {
+				return Packet{}, err
 			}
-			l.draining = true
 		}
 		var first *ring
 		for _, r := range l.rings {
@@ -125,6 +124,41 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 			return Packet{}, err
 		}
 	}
+}
+
+// quiesce makes the kernel write no more to the rings.
+func (l *Live) quiesce() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.rings {
+		if err := r.quiesce(); err != nil {
+			return fmt.Errorf("%s: stopping the capture: %w", r.iface.Name, err)
+		}
+	}
+	l.draining = true
+	return nil
+}
+
+// SetFilter replaces the filters of all interfaces by what attach, which is like
+// LiveOptions.Filter, attaches. The kernel switches each socket from one packet to the next:
+// each packet is judged by the old filter or by the new one. It may be called from any goroutine;
+// after Stop there is nothing to replace, and after Close it returns net.ErrClosed.
+func (l *Live) SetFilter(attach func(conn syscall.RawConn, iface Interface) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return net.ErrClosed
+	}
+	if l.draining { // and a filter would let packets in again
+		return nil
+	}
+	l.opt.Filter = attach
+	for _, r := range l.rings {
+		if err := attach(rawConn{r.fd}, r.iface); err != nil {
+			return fmt.Errorf("%s: replacing the filter: %w", r.iface.Name, err)
+		}
+	}
+	return nil
 }
 
 // watch makes the end of ctx end a poll. Callers use one context for many packets, so

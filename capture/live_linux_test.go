@@ -600,6 +600,55 @@ func TestLiveFilterBeforeBind(t *testing.T) {
 	}
 }
 
+// TestLiveSetFilter replaces the filter, also when the capture has stopped: then nothing may
+// be let in again.
+func TestLiveSetFilter(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	s := newSender(t, "a")
+	l := openLive(t, LiveOptions{Filter: onlyTestType}, "a")
+	nothing := func(conn syscall.RawConn, _ Interface) error {
+		return attach(conn, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K})
+	}
+	var want []uint32
+	for n := range uint32(40) {
+		if n%4 == 0 {
+			f := onlyTestType
+			if n%8 == 4 {
+				f = nothing
+			}
+			if err := l.SetFilter(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.send(testFrame(n, 60))
+		if n%8 < 4 {
+			want = append(want, n)
+		}
+	}
+	if err := l.SetFilter(func(syscall.RawConn, Interface) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a filter that cannot be attached: %v", err)
+	}
+	if err := l.SetFilter(onlyTestType); err != nil {
+		t.Fatal(err)
+	}
+	l.Stop()
+	var got []uint32
+	for _, p := range collect(t, l, everything) {
+		got = append(got, frameNumber(p.Data))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("frames %v, want %v", got, want)
+	}
+	if err := l.SetFilter(func(syscall.RawConn, Interface) error { panic("attached after the stop") }); err != nil {
+		t.Errorf("after the stop: %v", err)
+	}
+	l.Close()
+	if err := l.SetFilter(onlyTestType); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
 // TestLiveDrops fills a small ring that nobody reads.
 func TestLiveDrops(t *testing.T) {
 	newNamespace(t)

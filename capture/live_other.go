@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 )
 
 func errNotLinux(what string) error {
@@ -33,6 +34,11 @@ func (*Live) Stats() ([]Stats, error) { return nil, errNotLinux("live capture") 
 
 // BufferSize returns the size of the ring of one interface in bytes.
 func (*Live) BufferSize(int) int { return 0 }
+
+// SetFilter replaces the filters of all interfaces.
+func (*Live) SetFilter(func(conn syscall.RawConn, iface Interface) error) error {
+	return errNotLinux("live capture")
+}
 
 // Stop ends the capture.
 func (*Live) Stop() {}

@@ -19,8 +19,9 @@ import (
 // Sets has the sets of files, "in @FILE". Each file is read once, however often and for
 // however many link types the expression is compiled; new Sets read them again.
 type Sets struct {
-	open func(name string) (io.ReadCloser, error)
-	read map[setKey]*ir.Members
+	open    func(name string) (io.ReadCloser, error)
+	read    map[setKey]*ir.Members
+	entries int // in all of them
 }
 
 type setKey struct {
@@ -31,7 +32,7 @@ type setKey struct {
 
 // NewSets returns sets of files that open opens. An error of open need not name the file.
 func NewSets(open func(name string) (io.ReadCloser, error)) *Sets {
-	return &Sets{open, map[setKey]*ir.Members{}}
+	return &Sets{open: open, read: map[setKey]*ir.Members{}}
 }
 
 // Used reports whether any file was read.
@@ -47,13 +48,25 @@ func (s *Sets) file(name string, e entries) (*ir.Members, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	err = e.lines(f)
-	if err := errors.Join(err, f.Close()); err != nil {
+	defer f.Close()
+	if err := e.lines(f); err != nil {
 		return nil, fmt.Errorf("%s%w", name, err)
 	}
 	m := ir.NewMembers(e.short, e.long)
 	s.read[key] = m
+	s.entries += e.n
 	return m, nil
+}
+
+// String says how much was read: "3 entries of 1 set".
+func (s *Sets) String() string {
+	count := func(n int, one, more string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprintf("%d %s", n, more)
+	}
+	return count(s.entries, "entry", "entries") + " of " + count(len(s.read), "set", "sets")
 }
 
 const (

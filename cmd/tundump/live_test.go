@@ -52,6 +52,7 @@ type running struct {
 	cmd    *exec.Cmd
 	stdout io.Reader
 	log    bytes.Buffer // standard error, complete after wait
+	said   chan string  // its lines, for until
 	copied chan struct{}
 }
 
@@ -59,7 +60,7 @@ type running struct {
 // when it captures.
 func start(t *testing.T, l *lab.Lab, ns string, arg ...string) *running {
 	t.Helper()
-	r := &running{t: t, copied: make(chan struct{})}
+	r := &running{t: t, said: make(chan string, 1000), copied: make(chan struct{})}
 	r.cmd = l.Command(t.Context(), ns, arg...)
 	var err error
 	if r.stdout, err = r.cmd.StdoutPipe(); err != nil {
@@ -78,6 +79,10 @@ func start(t *testing.T, l *lab.Lab, ns string, arg ...string) *running {
 		var once sync.Once
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			fmt.Fprintln(&r.log, lines.Text())
+			select {
+			case r.said <- lines.Text():
+			default: // nobody asks
+			}
 			if strings.Contains(lines.Text(), "instruction") || strings.Contains(lines.Text(), "filter: none") {
 				once.Do(func() { close(ready) })
 			}
@@ -89,6 +94,24 @@ func start(t *testing.T, l *lab.Lab, ns string, arg ...string) *running {
 		t.Fatalf("%v ended: %v\n%s", arg, r.cmd.Wait(), &r.log)
 	}
 	return r
+}
+
+// until waits for a line of the standard error with text in it, and returns it.
+func (r *running) until(text string) string {
+	r.t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		select {
+		case line := <-r.said:
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-r.copied:
+			r.t.Fatalf("%v ended without saying %q\n%s", r.cmd.Args, text, &r.log)
+		case <-timeout:
+			r.t.Fatalf("%v does not say %q", r.cmd.Args, text)
+		}
+	}
 }
 
 // wait waits for the end and checks the exit status. It returns the standard error.

@@ -26,47 +26,36 @@ const flushAfter = 100 * time.Millisecond
 
 // session is one run: packets from a source, through a filter, to an output.
 type session struct {
-	ctx      context.Context // done when the user wants to stop
-	std      stdio
-	opt      Options
-	table    *header.Table
-	programs map[header.LinkType]*ir.Prog
-	loaded   map[header.LinkType]*bpf.Filter
-	sets     *filter.Sets
-	meter    *meter // nil if nobody looks
+	ctx     context.Context // done when the user wants to stop
+	std     stdio
+	opt     Options
+	table   *header.Table
+	filters *filters
+	meter   *meter // nil if nobody looks
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
 	std.err = onTerminal(std.err)
-	return &session{
-		ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports),
-		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
-		sets: filter.NewSets(openSet),
-	}
+	s := &session{ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports)}
+	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions)
+	return s
 }
 
 func (s *session) close() {
-	for _, f := range s.loaded {
-		f.Close()
-	}
+	s.filters.close()
 }
 
 // program returns the filter for packets of a link type, nil if there is no
 // expression.
 func (s *session) program(link header.LinkType) (*ir.Prog, error) {
-	if p := s.programs[link]; p != nil || strings.TrimSpace(s.opt.Expression) == "" {
-		return p, nil
+	if strings.TrimSpace(s.opt.Expression) == "" {
+		return nil, nil
 	}
-	p, err := filter.Compile(s.opt.Expression, s.filterOptions(link))
-	if err != nil {
-		return nil, err
-	}
-	s.programs[link] = p
-	return p, nil
+	return s.filters.program(link)
 }
 
 func (s *session) filterOptions(link header.LinkType) filter.Options {
-	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}, Sets: s.sets}
+	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}}
 }
 
 // capture captures or reads until there is no more, or the user wants no more.
@@ -88,6 +77,7 @@ func (s *session) live() error {
 	if err != nil {
 		return err
 	}
+	hangUps := s.hangUps()
 	start := time.Now()
 	src, err := capture.OpenLive(names, capture.LiveOptions{
 		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(),
@@ -106,6 +96,11 @@ func (s *session) live() error {
 			in.Name, linkName(in.LinkType), in.SnapLen)
 	}
 	s.describeFilter(src.Interfaces())
+	if hangUps != nil {
+		done := make(chan struct{})
+		defer close(done)
+		go s.reload(hangUps, done, src)
+	}
 	defer context.AfterFunc(s.ctx, src.Stop)()
 	stop := s.watchLive(src)
 	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
@@ -168,21 +163,7 @@ func (s *session) attach() func(syscall.RawConn, capture.Interface) error {
 	if strings.TrimSpace(s.opt.Expression) == "" {
 		return nil
 	}
-	return func(conn syscall.RawConn, in capture.Interface) error {
-		link := header.LinkType(in.LinkType)
-		f := s.loaded[link]
-		if f == nil {
-			p, err := s.program(link)
-			if err != nil {
-				return err
-			}
-			if f, err = bpf.Load(p, s.opt.SnapLen); err != nil {
-				return err
-			}
-			s.loaded[link] = f
-		}
-		return f.Attach(conn)
-	}
+	return s.filters.attach
 }
 
 // describeFilter says what was loaded for the interfaces, once for each link type.
@@ -196,7 +177,7 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 	}
 	var told []uint32
 	for _, in := range interfaces {
-		f := s.loaded[header.LinkType(in.LinkType)]
+		f := s.filters.loadedFor(header.LinkType(in.LinkType))
 		if f == nil || slices.Contains(told, in.LinkType) {
 			continue
 		}
@@ -382,7 +363,7 @@ func (s *session) dump() error {
 		}
 		link = header.LinkType(of)
 	}
-	p, err := filter.Compile(s.opt.Expression, s.filterOptions(link))
+	p, err := s.filters.program(link)
 	if err != nil {
 		return err
 	}
