@@ -73,6 +73,9 @@ func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
 	return nil
 }
 
+// Buffered returns how many bytes are not yet written.
+func (f *Pcap) Buffered() int { return len(f.out.buf) }
+
 // Flush writes what is buffered.
 func (f *Pcap) Flush() error { return f.out.flush() }
 

@@ -221,6 +221,9 @@ func (f *Pcapng) Stats(index int, s capture.Stats, start, end time.Time) error {
 	return f.block(blockStatistics, fixed)
 }
 
+// Buffered returns how many bytes are not yet written.
+func (f *Pcapng) Buffered() int { return len(f.out.buf) }
+
 // Flush writes what is buffered.
 func (f *Pcapng) Flush() error { return f.out.flush() }
 

@@ -3,9 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/tundump/tundump/decode"
 )
 
 // flag is one option of the command line. All that is known of an option is in its
@@ -75,8 +81,15 @@ func flagTable() []flag {
 				}
 				return err
 			}},
-		{name: "buffer-size", letter: "B", arg: "SIZE", group: groupCapture, tcpdump: true, later: true,
-			help: "ring of each interface, in KiB or with M, G"},
+		{name: "buffer-size", letter: "B", arg: "SIZE", group: groupCapture, tcpdump: true,
+			help: "ring of each interface, in KiB or with M, G", set: func(o *Options, v string) error {
+				n, err := byteSize(v, 1<<10)
+				if n > maxBuffer {
+					return fmt.Errorf("%s is more than 2 GiB", v)
+				}
+				o.BufferSize = int(n)
+				return err
+			}},
 		{name: "direction", letter: "Q", arg: "in|out|inout", group: groupCapture, tcpdump: true, later: true,
 			help: "only packets of that direction"},
 		{name: "immediate-mode", group: groupCapture, tcpdump: true, later: true,
@@ -106,20 +119,37 @@ func flagTable() []flag {
 
 		{name: "write", letter: "w", arg: "FILE", group: groupWrite, tcpdump: true,
 			help: "write pcapng; pcap if it ends in .pcap; - is stdout", set: fileName(func(o *Options) *string { return &o.Write })},
-		{name: "format", arg: "pcap|pcapng", group: groupWrite, later: true,
-			help: "what -w writes, whatever the file's name"},
-		{name: "print", group: groupWrite, tcpdump: true, later: true,
-			help: "print the packets that -w writes, too"},
-		{name: "packet-buffered", letter: "U", group: groupWrite, tcpdump: true, later: true,
-			help: "write each packet as soon as it comes"},
-		{name: "file-size", letter: "C", arg: "SIZE", group: groupWrite, tcpdump: true, later: true,
-			help: "next file after so many 10^6 bytes, or with K, M, G"},
-		{name: "file-seconds", letter: "G", arg: "SECONDS", group: groupWrite, tcpdump: true, later: true,
-			help: "next file each SECONDS; -w may have strftime's %"},
-		{name: "file-count", letter: "W", arg: "N", group: groupWrite, tcpdump: true, later: true,
-			help: "with -C overwrite the first after N, with -G stop"},
-		{name: "file-command", letter: "z", arg: "COMMAND", group: groupWrite, tcpdump: true, later: true,
-			help: "run COMMAND FILE for each file that is complete"},
+		{name: "format", arg: "pcap|pcapng", group: groupWrite,
+			help: "what -w writes, whatever the file's name", set: oneOf(func(o *Options) *string { return &o.Format }, "pcap", "pcapng")},
+		{name: "print", group: groupWrite, tcpdump: true,
+			help: "print the packets that -w writes, too", set: on(func(o *Options) { o.Print = true })},
+		{name: "packet-buffered", letter: "U", group: groupWrite, tcpdump: true,
+			help: "write each packet as soon as it comes", set: on(func(o *Options) { o.PacketBuffered = true })},
+		{name: "file-size", letter: "C", arg: "SIZE", group: groupWrite, tcpdump: true,
+			help: "next file after so many 10^6 bytes, or with K, M, G", set: func(o *Options, v string) (err error) {
+				o.FileSize, err = byteSize(v, 1e6)
+				return err
+			}},
+		{name: "file-seconds", letter: "G", arg: "SECONDS", group: groupWrite, tcpdump: true,
+			help: "next file each SECONDS; -w may have strftime's %", set: func(o *Options, v string) error {
+				n, err := decimal(v, 1, math.MaxInt32, "seconds, at least 1")
+				o.FilePeriod = time.Duration(n) * time.Second
+				return err
+			}},
+		{name: "file-count", letter: "W", arg: "N", group: groupWrite, tcpdump: true,
+			help: "with -C overwrite the first after N, with -G stop", set: func(o *Options, v string) error {
+				n, err := decimal(v, 1, math.MaxInt32, "files, at least 1")
+				o.FileCount = int(n)
+				return err
+			}},
+		{name: "file-command", letter: "z", arg: "COMMAND", group: groupWrite, tcpdump: true,
+			help: "run COMMAND FILE for each file that is complete", set: func(o *Options, v string) error {
+				if v == "" {
+					return errors.New("the command is empty")
+				}
+				o.FileCommand = v
+				return nil
+			}},
 		{name: "decap", group: groupWrite,
 			help: "write the innermost packet instead of the whole", set: on(func(o *Options) { o.Decap = true })},
 		{name: "annotate", group: groupWrite,
@@ -130,8 +160,11 @@ func flagTable() []flag {
 				o.Count, err = decimal(v, 1, 1<<63, "packets, at least 1")
 				return err
 			}},
-		{name: "skip", arg: "N", group: groupStop, tcpdump: true, later: true,
-			help: "leave out the first N packets"},
+		{name: "skip", arg: "N", group: groupStop, tcpdump: true,
+			help: "leave out the first N packets", set: func(o *Options, v string) (err error) {
+				o.Skip, err = decimal(v, 0, 1<<63, "packets")
+				return err
+			}},
 		{name: "duration", arg: "TIME", group: groupStop, later: true,
 			help: "stop after that time (10s, 5m)"},
 
@@ -141,40 +174,45 @@ func flagTable() []flag {
 			help: "print more; -vv even more", set: on(func(o *Options) { o.Verbose++ })},
 		{name: "quiet", letter: "q", group: groupPrint, tcpdump: true,
 			help: "print less", set: on(func(o *Options) { o.Quiet = true })},
-		{name: "time-format", letter: "t", group: groupPrint, tcpdump: true, later: true,
-			help: "no time; -tt epoch, -ttt delta, -tttt date, -ttttt first"},
-		{name: "hex", letter: "x", group: groupPrint, tcpdump: true, later: true,
-			help: "bytes in hex; -xx with the link-level header"},
-		{name: "hex-ascii", letter: "X", group: groupPrint, tcpdump: true, later: true,
-			help: "in hex and ASCII; -XX with the link-level header"},
-		{name: "ascii", letter: "A", group: groupPrint, tcpdump: true, later: true,
-			help: "bytes in ASCII"},
-		{name: "number", letter: "#", group: groupPrint, tcpdump: true, later: true,
-			help: "number the packets"},
-		{name: "absolute-tcp-sequence-numbers", letter: "S", group: groupPrint, tcpdump: true, later: true,
-			help: "not relative to the connection's first"},
+		{name: "time-format", letter: "t", group: groupPrint, tcpdump: true,
+			help: "no time; -tt epoch, -ttt delta, -tttt date, -ttttt first", set: func(o *Options, _ string) error {
+				if o.TimeFormat++; o.TimeFormat > int(decode.TimeSinceFirst) {
+					return errors.New("there are only -t, -tt, -ttt, -tttt and -ttttt")
+				}
+				return nil
+			}},
+		{name: "hex", letter: "x", group: groupPrint, tcpdump: true,
+			help: "bytes in hex; -xx with the link-level header", set: on(func(o *Options) { o.Hex++ })},
+		{name: "hex-ascii", letter: "X", group: groupPrint, tcpdump: true,
+			help: "in hex and ASCII; -XX with the link-level header", set: on(func(o *Options) { o.HexASCII++ })},
+		{name: "ascii", letter: "A", group: groupPrint, tcpdump: true,
+			help: "bytes in ASCII", set: on(func(o *Options) { o.ASCII++ })},
+		{name: "number", letter: "#", group: groupPrint, tcpdump: true,
+			help: "number the packets", set: on(func(o *Options) { o.Number = true })},
+		{name: "absolute-tcp-sequence-numbers", letter: "S", group: groupPrint, tcpdump: true,
+			help: "not relative to the connection's first", set: on(func(o *Options) { o.AbsoluteSeq = true })},
 		{name: "dont-verify-checksums", letter: "K", group: groupPrint, tcpdump: true, later: true,
 			help: "don't tell of wrong checksums"},
-		{name: "lengths", group: groupPrint, tcpdump: true, later: true,
-			help: "print captured and original lengths"},
+		{name: "lengths", group: groupPrint, tcpdump: true,
+			help: "print captured and original lengths", set: on(func(o *Options) { o.Lengths = true })},
 		{name: "undecoded-nfs", letter: "u", group: groupPrint, tcpdump: true, later: true,
 			help: "print undecoded NFS handles"},
-		{name: "time-stamp-precision", arg: "micro|nano", group: groupPrint, tcpdump: true, later: true,
-			help: "digits of times, printed and written"},
-		{name: "micro", group: groupPrint, tcpdump: true, later: true,
-			help: "microseconds"},
-		{name: "nano", group: groupPrint, tcpdump: true, later: true,
-			help: "nanoseconds"},
+		{name: "time-stamp-precision", arg: "micro|nano", group: groupPrint, tcpdump: true,
+			help: "digits of times, printed and written", set: oneOf(func(o *Options) *string { return &o.Precision }, micro, nano)},
+		{name: "micro", group: groupPrint, tcpdump: true,
+			help: "microseconds", set: on(func(o *Options) { o.Precision = micro })},
+		{name: "nano", group: groupPrint, tcpdump: true,
+			help: "nanoseconds", set: on(func(o *Options) { o.Precision = nano })},
 		{name: "numeric", letter: "n", group: groupPrint, tcpdump: true,
 			help: "nothing: addresses are numbers anyway", set: on(func(o *Options) {})},
 		{name: "resolve", group: groupPrint, later: true,
 			help: "print names of addresses and ports"},
 		{name: "no-domain", letter: "N", group: groupPrint, tcpdump: true, later: true,
 			help: "with --resolve print only a host's own name"},
-		{name: "line-buffered", letter: "l", group: groupPrint, tcpdump: true, later: true,
-			help: "print each line as soon as it is made"},
-		{name: "count", group: groupPrint, tcpdump: true, later: true,
-			help: "print only how many packets there are"},
+		{name: "line-buffered", letter: "l", group: groupPrint, tcpdump: true,
+			help: "print each line as soon as it is made", set: on(func(o *Options) { o.LineBuffered = true })},
+		{name: "count", group: groupPrint, tcpdump: true,
+			help: "print only how many packets there are", set: on(func(o *Options) { o.CountOnly = true })},
 		{name: "json", group: groupPrint,
 			help: "one JSON object per packet and line", set: on(func(o *Options) { o.JSON = true })},
 		{name: "stats", arg: "TIME", group: groupPrint, later: true,
@@ -245,6 +283,42 @@ func decimal(text string, least, most uint64, what string) (uint64, error) {
 		return 0, fmt.Errorf("%s is no number of %s", text, what)
 	}
 	return n, nil
+}
+
+// maxBuffer is the largest -B in bytes.
+const maxBuffer = 2 << 30
+
+// Precisions of times.
+const (
+	micro = "micro"
+	nano  = "nano"
+)
+
+// oneOf sets an option whose value is one of a few words.
+func oneOf(field func(o *Options) *string, words ...string) func(o *Options, value string) error {
+	return func(o *Options, v string) error {
+		if !slices.Contains(words, v) {
+			return fmt.Errorf("%q is not one of %s", v, strings.Join(words, ", "))
+		}
+		*field(o) = v
+		return nil
+	}
+}
+
+// byteSize reads a size: a number of units of that many bytes, or with K, M or G behind it of
+// 2^10, 2^20 or 2^30 bytes.
+func byteSize(text string, unit int64) (int64, error) {
+	digits := text
+	if n := len(text) - 1; n >= 0 {
+		if i := strings.IndexByte("kmg", text[n]|0x20); i >= 0 {
+			digits, unit = text[:n], 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 1 || n > math.MaxInt64/unit {
+		return 0, fmt.Errorf("%q is not a size, a number that may have K, M or G behind it", text)
+	}
+	return n * unit, nil
 }
 
 // fileName sets an option whose value names a file.

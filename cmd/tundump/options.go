@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -22,17 +23,40 @@ const maxDepth = header.MaxDepth
 type Options struct {
 	Interfaces []string // -i; empty means: choose one
 	List       bool     // -D
-	Read       string   // -r, "-" is the standard input
-	Write      string   // -w, "-" is the standard output
-	Decap      bool     // --decap
-	Annotate   bool     // --annotate
-	Count      uint64   // -c, 0 is no limit
 	SnapLen    uint32   // -s, bytes
 	NoPromisc  bool     // -p
-	LinkLevel  bool     // -e
-	Verbose    int      // -v, how often
-	Quiet      bool     // -q
-	JSON       bool     // --json
+	BufferSize int      // -B, bytes; 0 is the default
+
+	Read string // -r, "-" is the standard input
+
+	Write          string        // -w, "-" is the standard output
+	Format         string        // --format, "" goes by the file's name
+	Print          bool          // --print
+	PacketBuffered bool          // -U
+	FileSize       int64         // -C, bytes; 0 is any
+	FilePeriod     time.Duration // -G, whole seconds; 0 is none
+	FileCount      int           // -W, 0 is no limit
+	FileCommand    string        // -z
+	Decap          bool          // --decap
+	Annotate       bool          // --annotate
+
+	Count uint64 // -c, 0 is no limit
+	Skip  uint64 // --skip
+
+	LinkLevel    bool   // -e
+	Verbose      int    // -v, how often
+	Quiet        bool   // -q
+	TimeFormat   int    // -t, how often
+	Hex          int    // -x, how often
+	HexASCII     int    // -X, how often
+	ASCII        int    // -A, how often
+	Number       bool   // -#
+	AbsoluteSeq  bool   // -S
+	Lengths      bool   // --lengths
+	Precision    string // --time-stamp-precision, "" is what the packets have
+	LineBuffered bool   // -l
+	CountOnly    bool   // --count
+	JSON         bool   // --json
 
 	LinkTypeName string // -y, "" is the interface's own
 	Dump         int    // -d, how often
@@ -55,26 +79,45 @@ func parseFlags(name string, args []string) (Options, error) {
 	if err := fs.Parse(args); err != nil {
 		return o, flagError(err)
 	}
-	switch {
-	case o.Help, o.Version:
+	if o.Help || o.Version {
 		return o, nil
-	case o.Read != "" && len(o.Interfaces) > 0:
-		return o, errors.New("options -i and -r: packets come from interfaces or from a file, not both")
-	case o.JSON && o.Write != "":
-		return o, errors.New("options --json and -w: packets are printed or written, not both")
-	case o.Annotate && (o.Write == "" || o.writesPcap()):
-		return o, errors.New("option --annotate: comments are only in pcapng files, which -w writes")
-	case o.Decap && o.writesPcap():
-		return o, errors.New("option --decap: what tunnels carry has several link types, and a pcap file has one: write pcapng")
-	case o.Dump > 1:
-		return o, errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
+	}
+	if err := o.check(); err != nil {
+		return o, err
 	}
 	o.Expression = strings.Join(fs.Args(), " ")
 	return o, nil
 }
 
-// writesPcap reports whether -w writes the old format.
-func (o *Options) writesPcap() bool { return strings.HasSuffix(o.Write, ".pcap") }
+// check returns what makes no sense together.
+func (o *Options) check() error {
+	rotates := o.FileSize > 0 || o.FilePeriod > 0
+	switch {
+	case o.Read != "" && len(o.Interfaces) > 0:
+		return errors.New("options -i and -r: packets come from interfaces or from a file, not both")
+	case o.Write == "" && (rotates || o.FileCount > 0 || o.FileCommand != ""):
+		return errors.New("options -C, -G, -W and -z: they are about the files of -w, which is not given")
+	case o.Write == "-" && rotates:
+		return errors.New("options -C and -G: the standard output is one file")
+	case !rotates && (o.FileCount > 0 || o.FileCommand != ""):
+		return errors.New("options -W and -z: they are about several files, which -C or -G makes")
+	case o.Write == "-" && o.Print:
+		return errors.New("option --print: -w - writes to the standard output already")
+	case o.Write == "" && o.Format != "":
+		return errors.New("option --format: it is about the file of -w, which is not given")
+	case o.CountOnly && (o.Write != "" || o.JSON):
+		return errors.New("option --count: it is instead of printing or writing packets")
+	case o.JSON && o.Write != "" && !o.Print:
+		return errors.New("options --json and -w: packets are printed or written; both with --print")
+	case o.Annotate && (o.Write == "" || o.writesPcap()):
+		return errors.New("option --annotate: comments are only in pcapng files, which -w writes")
+	case o.Decap && o.writesPcap():
+		return errors.New("option --decap: what tunnels carry has several link types, and a pcap file has one: write pcapng")
+	case o.Dump > 1:
+		return errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
+	}
+	return nil
+}
 
 // flagError says in one line what pflag found.
 func flagError(err error) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,22 @@ func TestParseFlags(t *testing.T) {
 		{"-s 0", func(o *Options) {}},
 		{"-s 262144", func(o *Options) {}},
 		{"-r a.pcap -w b.pcap", func(o *Options) { o.Read, o.Write = "a.pcap", "b.pcap" }},
+		{"-w a -C 10", func(o *Options) { o.Write, o.FileSize = "a", 10_000_000 }},
+		{"-w a -C 10k", func(o *Options) { o.Write, o.FileSize = "a", 10<<10 }},
+		{"-w a -C10M -W5 -z gzip", func(o *Options) { o.Write, o.FileSize, o.FileCount, o.FileCommand = "a", 10<<20, 5, "gzip" }},
+		{"-w a -C 1G", func(o *Options) { o.Write, o.FileSize = "a", 1<<30 }},
+		{"-w %F -G 60 -W 3 -U --print -l", func(o *Options) {
+			o.Write, o.FilePeriod, o.FileCount, o.PacketBuffered, o.Print, o.LineBuffered = "%F", time.Minute, 3, true, true, true
+		}},
+		{"-w a --format pcap", func(o *Options) { o.Write, o.Format = "a", "pcap" }},
+		{"-B 4096", func(o *Options) { o.BufferSize = 4 << 20 }},
+		{"-B 64M", func(o *Options) { o.BufferSize = 64 << 20 }},
+		{"-nnvvXSs0", func(o *Options) { o.Verbose, o.HexASCII, o.AbsoluteSeq = 2, 1, true }},
+		{"-xxAA#tttt --lengths", func(o *Options) { o.Hex, o.ASCII, o.Number, o.TimeFormat, o.Lengths = 2, 2, true, 4, true }},
+		{"--nano", func(o *Options) { o.Precision = "nano" }},
+		{"--time-stamp-precision=micro", func(o *Options) { o.Precision = "micro" }},
+		{"--nano --micro", func(o *Options) { o.Precision = "micro" }},
+		{"-r a --count --skip 5 -c 7", func(o *Options) { o.Read, o.CountOnly, o.Skip, o.Count = "a", true, 5, 7 }},
 		{"-r - -w -", func(o *Options) { o.Read, o.Write = "-", "-" }},
 		{"--depth 8", func(o *Options) { o.Depth = 8 }},
 		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
@@ -73,8 +90,6 @@ func TestParseFlags(t *testing.T) {
 
 func TestParseFlagsErrors(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"-A", "option -A: tcpdump has it, tundump does not have it yet"},
-		{"-neX", "option -X: tcpdump has it, tundump does not have it yet"},
 		{"-F file", "option -F: tcpdump has it, tundump does not have it yet"},
 		{"-I", "option -I: it is about the radio of Wi-Fi interfaces, which tundump does not capture"},
 		{"-Y", "unknown option -Y: see tundump --help"},
@@ -94,6 +109,22 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"--vxlan-port 0", `option --vxlan-port: "0" is not a UDP port, 1 to 65535`},
 		{"--vxlan-port 4789,", `option --vxlan-port: "" is not a UDP port, 1 to 65535`},
 		{"--geneve-port 65536", `option --geneve-port: "65536" is not a UDP port, 1 to 65535`},
+		{"-tttttt", "option -t: there are only -t, -tt, -ttt, -tttt and -ttttt"},
+		{"-w a -C 0", `option -C: "0" is not a size, a number that may have K, M or G behind it`},
+		{"-w a -C M", `option -C: "M" is not a size, a number that may have K, M or G behind it`},
+		{"-w a -C 1T", `option -C: "1T" is not a size, a number that may have K, M or G behind it`},
+		{"-w a -C 9223372036854775807", `option -C: "9223372036854775807" is not a size, a number that may have K, M or G behind it`},
+		{"-w a --file-size=", `option -C: "" is not a size, a number that may have K, M or G behind it`},
+		{"-B 3G", "option -B: 3G is more than 2 GiB"},
+		{"-w a -G 0", "option -G: 0 is no number of seconds, at least 1"},
+		{"-w a -C 1 -W 0", "option -W: 0 is no number of files, at least 1"},
+		{"-C 1", "options -C, -G, -W and -z: they are about the files of -w, which is not given"},
+		{"-w - -C 1", "options -C and -G: the standard output is one file"},
+		{"-w a -W 3", "options -W and -z: they are about several files, which -C or -G makes"},
+		{"-w - --print", "option --print: -w - writes to the standard output already"},
+		{"--format pcap", "option --format: it is about the file of -w, which is not given"},
+		{"-w a --format cap", `option --format: "cap" is not one of pcap, pcapng`},
+		{"-w a --count", "option --count: it is instead of printing or writing packets"},
 		{"-r a -i eth0", "options -i and -r: packets come from interfaces or from a file, not both"},
 		{"-dd", "option -dd: tundump prints filters only as -d does, not yet as C or as numbers"},
 		{"--read=", "option -r: the file name is empty"},

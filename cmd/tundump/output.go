@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"time"
 
@@ -14,13 +15,20 @@ import (
 	"github.com/tundump/tundump/filter/header"
 )
 
-// output is where packets go: lines of text or a capture file.
+// errEnoughFiles tells that -W allows no further file.
+var errEnoughFiles = errors.New("there are as many files as -W says")
+
+// output is where packets go: to capture files, to a reader, or both.
 type output struct {
-	decode.Sink
-	pcapng *decode.Pcapng // the Sink, if that is what it is
-	added  int            // how many interfaces pcapng has
-	file   *os.File       // to be closed, nil if it is the standard output
-	failed bool           // nothing more can be written, and somebody was told
+	s      *session
+	in     *os.File // that packets are read from, nil if they are live
+	source capture.Source
+	start  time.Time // of a live capture
+
+	save     *savefile // the current file, nil without -w
+	rotation *rotation
+	print    decode.Sink // nil if nothing is printed
+	failed   bool        // nothing more can be written, and somebody was told
 
 	annotate *decode.Annotator // nil without --annotate
 	comment  []byte            // its text of a packet
@@ -28,54 +36,98 @@ type output struct {
 }
 
 // open creates the output for the packets of src, which are read from the file
-// in, or are live if that is nil.
-func (s *session) open(src capture.Source, in *os.File) (*output, error) {
-	interfaces := src.Interfaces()
-	o := &output{}
+// in, or are live since start if that is nil.
+func (s *session) open(src capture.Source, in *os.File, start time.Time) (*output, error) {
+	o := &output{s: s, in: in, source: src, start: start}
 	if s.opt.Annotate {
 		o.annotate = decode.NewAnnotator(s.table, s.opt.Depth)
 	}
 	if s.opt.Decap {
 		o.decap = decode.NewDecap(s.table, s.opt.Depth)
 	}
-	if s.opt.Write == "" {
-		o.Sink = s.printer(interfaces)
-		return o, nil
+	if s.opt.Write == "" && !s.opt.CountOnly || s.opt.Print {
+		o.print = s.printer(src.Interfaces())
 	}
-	to := s.std.out
-	if s.opt.Write != "-" {
-		if err := sameFile(in, s.opt.Write); err != nil {
+	if s.opt.Write != "" {
+		o.rotation = newRotation(&s.opt, time.Now)
+		if err := o.create(o.interfaces()); err != nil {
 			return nil, err
 		}
-		var err error
-		if o.file, err = os.Create(s.opt.Write); err != nil {
-			return nil, err
-		}
-		to = o.file
-	}
-	var err error
-	if s.opt.writesPcap() {
-		first := capture.Interface{LinkType: uint32(header.LinkEthernet)} // of a file with none
-		if len(interfaces) > 0 {
-			first = interfaces[0]
-		}
-		o.Sink, err = decode.NewPcap(to, first.LinkType, first.SnapLen, first.Nanoseconds)
-	} else {
-		o.pcapng, err = decode.NewPcapng(to, decode.PcapngOptions{
-			Application: version(), OS: system(), Hardware: runtime.GOARCH, Filter: s.opt.Expression,
-		})
-		o.Sink = o.pcapng
-	}
-	if err == nil && o.decap == nil {
-		err = o.describe(interfaces)
-	}
-	if err != nil {
-		if o.file != nil {
-			err = errors.Join(err, o.file.Close())
-		}
-		return nil, err
 	}
 	return o, nil
+}
+
+// interfaces returns those that files have.
+func (o *output) interfaces() []capture.Interface {
+	if o.decap != nil {
+		return o.decap.Interfaces()
+	}
+	return o.source.Interfaces()
+}
+
+// create starts the next file.
+func (o *output) create(interfaces []capture.Interface) error {
+	path := o.rotation.path()
+	to, stdout := o.s.std.out, path == "-"
+	if !stdout {
+		err := sameFile(o.in, path)
+		if err == nil {
+			to, err = os.Create(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	save, err := newSavefile(&o.s.opt, to, path, interfaces)
+	if err != nil {
+		if !stdout {
+			err = errors.Join(err, to.Close())
+		}
+		return err
+	}
+	save.stdout = stdout
+	o.save = save
+	if o.s.opt.PacketBuffered {
+		return save.flush()
+	}
+	return nil
+}
+
+// complete ends the current file.
+func (o *output) complete() error {
+	stats, err := o.source.Stats()
+	all := o.source.Interfaces()
+	var c []fileStats
+	for i := range stats {
+		index := i
+		if o.decap != nil {
+			index = o.decap.Outer(i, &all[i])
+		}
+		c = append(c, fileStats{stats[i], index})
+	}
+	save := o.save
+	o.save = nil
+	err = errors.Join(err, save.describe(&o.s.opt, o.interfaces()), save.close(c, o.start))
+	return err
+}
+
+// rotate starts a new file if it is time for one.
+func (o *output) rotate() error {
+	next, last := o.rotation.due(o.save.size())
+	if !next {
+		return nil
+	}
+	path := o.save.path
+	if err := o.complete(); err != nil {
+		return err
+	}
+	if o.s.opt.FileCommand != "" {
+		o.s.runFor(path)
+	}
+	if last {
+		return errEnoughFiles
+	}
+	return o.create(o.interfaces())
 }
 
 // printer returns what prints packets of these interfaces.
@@ -86,6 +138,9 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	return decode.NewText(s.std.out, decode.TextOptions{
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
 		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap, Bright: s.bright(),
+		Time: decode.TimeForm(s.opt.TimeFormat), Nanoseconds: s.opt.Precision == nano,
+		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq,
+		Hex: s.opt.Hex, HexASCII: s.opt.HexASCII, ASCII: s.opt.ASCII,
 	})
 }
 
@@ -115,54 +170,93 @@ func (o *output) packet(p *capture.Packet, interfaces []capture.Interface) error
 		inner := o.decap.Packet(p, &interfaces[p.Interface])
 		p, interfaces = &inner, o.decap.Interfaces()
 	}
-	err := o.describe(interfaces)
-	if err == nil {
-		err = o.Packet(p, &interfaces[p.Interface])
-	}
-	o.failed = err != nil
+	err := o.put(p, interfaces)
+	o.failed = err != nil && !errors.Is(err, errEnoughFiles)
 	return err
 }
 
-// flush writes what is buffered.
-func (o *output) flush() error {
-	err := o.Flush()
-	o.failed = err != nil
-	return err
-}
-
-// describe adds new interfaces to a pcapng file.
-func (o *output) describe(interfaces []capture.Interface) error {
-	for ; o.pcapng != nil && o.added < len(interfaces); o.added++ {
-		if err := o.pcapng.AddInterface(interfaces[o.added]); err != nil {
+func (o *output) put(p *capture.Packet, interfaces []capture.Interface) error {
+	in := &interfaces[p.Interface]
+	if o.save != nil {
+		if err := o.rotate(); err != nil {
 			return err
+		}
+		if err := o.save.describe(&o.s.opt, interfaces); err != nil {
+			return err
+		}
+		if err := o.save.sink.Packet(p, in); err != nil {
+			return err
+		}
+		if o.s.opt.PacketBuffered {
+			if err := o.save.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if o.print != nil {
+		if err := o.print.Packet(p, in); err != nil {
+			return err
+		}
+		if o.s.opt.PacketBuffered || o.s.opt.LineBuffered {
+			return o.print.Flush()
 		}
 	}
 	return nil
 }
 
-// finish completes the output, with the counters of a live capture that began at start.
-func (o *output) finish(interfaces []capture.Interface, stats []capture.Stats, start time.Time) (err error) {
-	if !o.failed {
-		index := make([]int, len(interfaces)) // in the output
-		for i := range interfaces {
-			if index[i] = i; o.decap != nil {
-				index[i] = o.decap.Outer(i, &interfaces[i])
-			}
-		}
-		if o.decap != nil {
-			interfaces = o.decap.Interfaces()
-		}
-		err = o.describe(interfaces)
-		for i := 0; i < len(stats) && o.pcapng != nil && err == nil; i++ {
-			err = o.pcapng.Stats(index[i], stats[i], start, time.Now())
-		}
+// flush writes what is held back.
+func (o *output) flush() error {
+	var err error
+	if o.save != nil {
+		err = o.save.flush()
 	}
-	err = errors.Join(err, o.Close())
-	if o.file != nil {
-		err = errors.Join(err, o.file.Close())
+	if err == nil && o.print != nil {
+		err = o.print.Flush()
+	}
+	o.failed = err != nil
+	return err
+}
+
+// finish completes the output.
+func (o *output) finish() error {
+	var err error
+	if o.save != nil && o.failed { // the rest of the file has nowhere to go
+		err = o.save.release()
+	} else if o.save != nil {
+		err = o.complete()
+	}
+	if o.print != nil {
+		err = errors.Join(err, o.print.Close())
 	}
 	return err
 }
+
+// runFor runs the command of -z for a file that is complete, at the lowest priority as
+// tcpdump does, while the capture goes on. Like tcpdump we do not wait for its end.
+func (s *session) runFor(path string) {
+	s.starting.Add(1)
+	go func() {
+		// A child has the priority of the thread that makes it. It is for this one child:
+		// a goroutine that ends locked takes its thread with it.
+		runtime.LockOSThread()
+		cmd := exec.Command(s.opt.FileCommand, path)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		err := unix.Setpriority(unix.PRIO_PROCESS, 0, lowestPriority)
+		if err == nil {
+			err = cmd.Start()
+		}
+		s.starting.Done()
+		if err == nil {
+			err = cmd.Wait()
+		}
+		if err != nil {
+			report(s.std.err, fmt.Errorf("%s %s: %w", s.opt.FileCommand, path, err))
+		}
+	}()
+}
+
+// lowestPriority is the largest nice value.
+const lowestPriority = 19
 
 // system names the operating system, as in uname -sr.
 func system() string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,12 +27,13 @@ const flushAfter = 100 * time.Millisecond
 
 // session is one run: packets from a source, through a filter, to an output.
 type session struct {
-	ctx     context.Context // done when the user wants to stop
-	std     stdio
-	opt     Options
-	table   *header.Table
-	filters *filters
-	meter   *meter // nil if nobody looks
+	ctx      context.Context // done when the user wants to stop
+	std      stdio
+	opt      Options
+	table    *header.Table
+	filters  *filters
+	meter    *meter         // nil if nobody looks
+	starting sync.WaitGroup // commands of -z
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
@@ -42,6 +44,7 @@ func newSession(ctx context.Context, std stdio, opt Options) *session {
 }
 
 func (s *session) close() {
+	s.starting.Wait()
 	s.filters.close()
 }
 
@@ -80,14 +83,14 @@ func (s *session) live() error {
 	hangUps := s.hangUps()
 	start := time.Now()
 	src, err := capture.OpenLive(names, capture.LiveOptions{
-		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(),
+		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize,
 		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },
 	})
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	out, err := s.open(src, nil)
+	out, err := s.open(src, nil, start)
 	if err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (s *session) live() error {
 	stop()
 
 	stats, statsErr := src.Stats()
-	err = errors.Join(err, statsErr, out.finish(src.Interfaces(), stats, start))
+	err = errors.Join(err, statsErr, out.finish())
 	if errors.Is(err, syscall.EPIPE) {
 		return err
 	}
@@ -220,7 +223,7 @@ func (s *session) read() error {
 			return fmt.Errorf("%s: %w", s.opt.Read, err)
 		}
 	}
-	out, err := s.open(src, file)
+	out, err := s.open(src, file, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -228,9 +231,13 @@ func (s *session) read() error {
 		fmt.Fprintf(s.std.err, "reading from file %s, link-type %s, snapshot length %d\n", s.opt.Read, linkName(all[0].LinkType), all[0].SnapLen)
 	}
 	stop := s.watchFile(file)
-	_, err = s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program, meter: s.meter}, out)
+	n, err := s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program, meter: s.meter}, out)
 	stop()
-	return errors.Join(err, out.finish(src.Interfaces(), nil, time.Time{}))
+	err = errors.Join(err, out.finish())
+	if err == nil && s.opt.CountOnly {
+		_, err = fmt.Fprintln(s.std.out, packets(n))
+	}
+	return err
 }
 
 // openFile opens the file to be read, and reads its start. That may be a pipe whose
@@ -311,6 +318,7 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 	// is the same for many packets.
 	wait, cancel := ctx, func() {}
 	defer func() { cancel() }()
+	skipped := uint64(0)
 	for s.opt.Count == 0 || n < s.opt.Count {
 		p, err := src.Next(wait)
 		switch {
@@ -326,7 +334,15 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 		case err != nil:
 			return n, err
 		}
-		if err := out.packet(&p, src.Interfaces()); err != nil {
+		if skipped < s.opt.Skip {
+			skipped++
+			continue
+		}
+		switch err := out.packet(&p, src.Interfaces()); {
+		case errors.Is(err, errEnoughFiles): // this packet has no file any more
+			fmt.Fprintf(s.std.err, "Maximum file limit reached: %d\n", s.opt.FileCount)
+			return n, nil
+		case err != nil:
 			return n, err
 		}
 		n++

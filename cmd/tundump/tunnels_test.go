@@ -21,12 +21,16 @@ func (fixed) Interfaces() []capture.Interface {
 	return []capture.Interface{{Name: "eth1", LinkType: uint32(header.LinkEthernet)}}
 }
 
+func (fixed) Stats() ([]capture.Stats, error) {
+	return []capture.Stats{{Received: 7, Dropped: 3}}, nil
+}
+
 // TestDecapStats checks that a live capture's counters go to the interface that it
 // captured from, though a tunnel's is the first in the file.
 func TestDecapStats(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out.pcapng")
 	s := newSession(context.Background(), stdio{os.Stdin, os.Stdout, os.Stderr}, Options{Write: name, Decap: true, Depth: 3, Ports: header.DefaultPorts()})
-	o, err := s.open(fixed{}, nil)
+	o, err := s.open(fixed{}, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +38,7 @@ func TestDecapStats(t *testing.T) {
 	if err := o.packet(&capture.Packet{Len: len(data), Data: data}, fixed{}.Interfaces()); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.finish(fixed{}.Interfaces(), []capture.Stats{{Received: 7, Dropped: 3}}, time.Now()); err != nil {
+	if err := o.finish(); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(name)
