@@ -103,7 +103,7 @@ type Text struct {
 const (
 	textBuffer = 64 << 10
 	// maxLine is the longest text of one packet. Only a packet made for it comes near.
-	maxLine = 8 << 10
+	maxLine = 64 << 10
 )
 
 // NewText returns a sink that prints to w.
@@ -121,7 +121,7 @@ func NewText(w io.Writer, opt TextOptions) *Text {
 	return &Text{
 		w:      w,
 		opt:    opt,
-		buf:    make([]byte, 0, textBuffer+2*maxLine),
+		buf:    make([]byte, 0, textBuffer+4096),
 		second: math.MinInt64,
 		flows:  newFlows(),
 	}

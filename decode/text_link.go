@@ -97,17 +97,28 @@ func (t *Text) ether(o, length int) {
 		typ = t.u16(o + 2)
 		o, length = o+4, length-4
 	}
-	if typ <= 1500 {
-		// An 802.2 frame, whose type field is a length. tcpdump knows what is in
-		// some; we do not.
-		if !t.opt.LinkHeader {
-			t.etherAddrs(frame)
+	if typ <= 1500 || typ == 0x8870 { // an IEEE 802.2 frame, whose type field is a length; or a jumbo one
+		whole := t.end
+		if typ <= 1500 { // what is behind it is padding
+			length = min(length, typ)
+			t.cut(o, length)
 		}
-		t.s("802.3")
-		if !printed {
-			t.s(", length ")
-			t.u(min(typ, length))
+		if t.opt.LinkHeader && typ <= 1500 {
+			t.s("802.3")
+			if !printed {
+				t.s(", length ")
+				t.u(length)
+				t.s(": ")
+			}
 		}
+		size, known := t.llc(o, length, frame)
+		if frame == 0 && t.link == header.LinkEthernet && t.base == 0 {
+			t.linkSize += size
+		}
+		if !known {
+			t.dump(o, t.end-o)
+		}
+		t.end = whole
 		return
 	}
 	if t.opt.LinkHeader {
@@ -186,6 +197,10 @@ func (t *Text) etherPayload(typ, o, length int) bool {
 		t.mpls(o, length)
 	case 0x8863, 0x8864:
 		t.pppoe(o, length)
+	case 0x8809:
+		t.slow(o, length)
+	case 0x88cc:
+		t.lldp(o, length)
 	default:
 		return false
 	}

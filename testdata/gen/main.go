@@ -68,6 +68,7 @@ func files() []file {
 		{"ppp.pcap", layers.LinkTypePPP, pppPackets()},
 		{"pppoe.pcap", layers.LinkTypeEthernet, pppoePackets()},
 		{"mpls.pcap", layers.LinkTypeEthernet, mplsPackets()},
+		{"control.pcap", layers.LinkTypeEthernet, control()},
 		{"odd.pcap", layers.LinkTypeEthernet, odd()},
 	}
 }
