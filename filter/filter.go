@@ -28,7 +28,28 @@ type Options struct {
 	Names Names
 	// Sets has the sets that files hold. With nil the expression cannot name any.
 	Sets *Sets
+	// Origin says where the packets come from, and so what is known about them.
+	Origin Origin
+	// Netmask is that of the network that ip broadcast means; 0 if it is not known.
+	Netmask uint32
+	// BigEndian says that packets of LINKTYPE_NULL were captured on such a machine.
+	BigEndian bool
+	// NoOptimise leaves out the optimiser, as in tcpdump -O.
+	NoOptimise bool
 }
+
+// Origin says where packets come from.
+type Origin uint8
+
+const (
+	// OriginUnknown is for a program that is only printed.
+	OriginUnknown Origin = iota
+	// OriginFile has no facts but the packets' bytes and length: inbound, outbound and
+	// ifindex are refused, unless the link header says it.
+	OriginFile
+	// OriginLive may have a VLAN tag in the metadata, and not in the packet.
+	OriginLive
+)
 
 // Names looks up the names in expressions. An error says why it cannot; the name
 // itself need not be repeated.
@@ -70,7 +91,7 @@ func Compile(text string, opt Options) (*ir.Prog, error) {
 	if name, _ := opt.LinkType.Name(); name == "" {
 		return nil, fmt.Errorf("link type %d is not supported by filters", opt.LinkType)
 	}
-	tree, err := parse(text, opt)
+	tree, shifts, err := parse(text, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +99,7 @@ func Compile(text string, opt Options) (*ir.Prog, error) {
 	if scopes, tunnels := walks(tree); scopes > maxScopes || tunnels > maxTunnels {
 		return nil, &Error{text, 0, len(text), "the tunnels would be walked too often; what is asked of one level goes into one group"}
 	}
-	p := lower(tree, opt)
+	p := lower(tree, shifts, opt)
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("compiling %q: %w", text, err)
 	}
@@ -95,6 +116,6 @@ const (
 // UsesTunnels reports whether the expression looks into tunnels: whether it has
 // a scope or a tunnel primitive. It is false for an expression that is wrong.
 func UsesTunnels(text string, opt Options) bool {
-	tree, err := parse(text, opt)
+	tree, _, err := parse(text, opt)
 	return err == nil && usesTunnels(tree)
 }

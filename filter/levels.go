@@ -12,7 +12,7 @@ import (
 // a level that no such scope looks at, and all is nil for an expression that has
 // none. Scopes that must not hold do not count.
 func CompileLevels(text string, opt Options) ([]*ir.Prog, error) {
-	tree, err := parse(text, opt)
+	tree, _, err := parse(text, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func CompileLevels(text string, opt Options) ([]*ir.Prog, error) {
 		}
 		var p *ir.Prog
 		if any != nil {
-			p = lower(scope{level, level, any}, opt)
+			p = lower(scope{level, level, any}, nil, opt)
 			if err := p.Verify(); err != nil {
 				return nil, fmt.Errorf("compiling %q for level %d: %w", text, level, err)
 			}

@@ -1,7 +1,7 @@
 package filter
 
 import (
-	"net/netip"
+	"math/bits"
 	"slices"
 
 	"github.com/tundump/tundump/filter/header"
@@ -13,14 +13,26 @@ import (
 // rejects it, as in libpcap; inside a scope it makes the primitive false.
 type lowerer struct {
 	*builder
-	opt  Options
-	sets []*ir.Members // that the program looks up
+	opt    Options
+	shifts []node        // of the whole expression, in the order of the text
+	sets   []*ir.Members // that the program looks up
 }
 
-func lower(n node, opt Options) *ir.Prog {
-	l := &lowerer{builder: newBuilder(), opt: opt}
-	start := l.expr(n, plain, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
-	p := optimise(l.finish(start))
+func lower(n node, shifts []node, opt Options) *ir.Prog {
+	l := &lowerer{builder: newBuilder(), opt: opt, shifts: shifts}
+	from := func(f frame) block {
+		return l.expr(n, f, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
+	}
+	f := frame{link: opt.LinkType}
+	start := from(f)
+	if opt.Origin == OriginLive && slices.ContainsFunc(shifts, func(n node) bool { _, ok := n.(vlan); return ok }) {
+		f.tagged = true
+		start = l.add([]ir.Instr{loadMeta(ir.T0, ir.MetaTag)}, ir.Eq, ir.T0, ir.Imm(0), start, from(f))
+	}
+	p := l.finish(start)
+	if !opt.NoOptimise {
+		p = optimise(p)
+	}
 	p.Sets = l.sets
 	return p
 }
@@ -93,36 +105,6 @@ func join(a, b node) (scope, bool) {
 	return scope{x.first, x.last, or{x.x, y.x}}, true
 }
 
-// addr is an offset in the packet: a register and a constant.
-type addr struct {
-	reg ir.Reg
-	off uint32
-}
-
-func (a addr) plus(n uint32) addr { return addr{a.reg, a.off + n} }
-
-// mov returns the instruction that computes the address.
-func (a addr) mov(to ir.Reg) ir.Instr {
-	if a.reg == ir.NoReg {
-		return ir.Instr{Op: ir.Mov, Dst: to, A: ir.NoReg, B: ir.Imm(a.off)}
-	}
-	return ir.Instr{Op: ir.Add, Dst: to, A: a.reg, B: ir.Imm(a.off)}
-}
-
-// frame says where a primitive finds the headers it looks at.
-type frame uint8
-
-const (
-	// plain primitives look right behind the link header, at constant offsets.
-	plain frame = iota
-	// shifted ones look behind the tunnel header that a tunnel primitive before
-	// them has matched: S2, S3 and SType say where.
-	shifted
-	// scoped ones look at the level that L2, L3, Type, and if needed Proto and L4,
-	// describe.
-	scoped
-)
-
 // cont builds what comes next, for the frame that then holds.
 type cont func(frame) block
 
@@ -139,7 +121,7 @@ func memo(c cont) cont {
 	}
 }
 
-// expr builds the test of n. A tunnel primitive that holds shifts the frame of
+// expr builds the test of n. A tunnel primitive that holds changes the frame of
 // what comes after it on that path: in "gre or vxlan" the second is tried on the
 // packets that are no GRE, and looks where the first did.
 func (l *lowerer) expr(n node, f frame, yes, no cont) block {
@@ -152,50 +134,62 @@ func (l *lowerer) expr(n node, f frame, yes, no cont) block {
 		return l.expr(n.x, f, no, yes)
 	case scope:
 		return l.scope(n, yes(f), no(f))
+	case phrase:
+		return l.expr(n.x, f, yes, no)
 	case tunnel:
-		if f == scoped {
+		if f.scoped {
 			return l.tunnel(selector{tunnel: &n, test: true}, yes(f), no(f))
 		}
-		return l.shift(n, f, yes(shifted), no(f))
+		return l.enter(n, f, yes, no(f))
 	}
-	t, e := yes(f), no(f)
-	short := e
-	if f != scoped {
-		short = ir.Reject
-	}
-	return l.primitive(n, f, t, e, short)
+	return l.primitive(n, f, yes(f), no(f))
 }
 
-// primitive builds the test of a leaf that shifts nothing.
-func (l *lowerer) primitive(n node, f frame, yes, no, short block) block {
+// primitive builds the test of a leaf that changes no frame.
+func (l *lowerer) primitive(n node, f frame, yes, no block) block {
+	short := no
+	if !f.scoped {
+		short = ir.Reject
+	}
 	switch n := n.(type) {
 	case always:
 		return yes
-	case etherType:
-		return l.byType(f, []uint32{n.num}, []block{yes}, no, short)
+	case linkProto:
+		return l.linkProto(f, n, yes, no, short)
 	case proto:
 		var to []block
 		for _, t := range n.types {
-			to = append(to, l.proto(f, t, []uint32{n.num}, yes, no, short))
+			to = append(to, l.proto(f, n.at, t, []uint32{n.num}, yes, no, short))
 		}
-		return l.byType(f, n.types, to, no, short)
+		return l.byType(f, n.at, n.types, to, no, short)
 	case host:
 		var to []block
 		for _, t := range n.types {
 			to = append(to, l.addresses(f, t, n, yes, no, short))
 		}
-		return l.byType(f, n.types, to, no, short)
+		return l.byType(f, n.at, n.types, to, no, short)
 	case port:
 		types := ipTypes()
 		var to []block
 		for _, t := range types {
 			to = append(to, l.port(f, t, n, yes, no, short))
 		}
-		return l.byType(f, types, to, no, short)
+		return l.byType(f, n.at, types, to, no, short)
 	case ether:
 		return l.ether(f, n, yes, no, short)
-	case length:
-		return l.length(f, n, yes, no)
+	case chain:
+		return l.byType(f, n.at, []uint32{n.typ}, []block{l.chain(f, n, yes, no, short)}, no, short)
+	case notLater:
+		at := l.addr(f, n.at, fromNetwork).plus(6)
+		return l.within(at, 2, l.add([]ir.Instr{load(ir.T0, at, 2)}, ir.Set, ir.T0, ir.Imm(0x1fff), no, yes), short)
+	case compare:
+		return l.compare(f, n, yes, no, short)
+	case vlan:
+		return l.vlan(f, n, yes, no, short)
+	case mpls:
+		return l.mpls(f, n, yes, no, short)
+	case pppoe:
+		return l.pppoe(f, n, yes, no, short)
 	}
 	return no
 }
@@ -243,6 +237,8 @@ func (l *lowerer) equalsIn(r ir.Reg, a addr, size uint8, mask, v uint32, yes, no
 	switch {
 	case v == 0 && mask != 0:
 		return l.add(code, ir.Set, r, ir.Imm(mask), no, yes)
+	case mask == 0:
+		return yes
 	case v == mask && v&(v-1) == 0:
 		return l.add(code, ir.Set, r, ir.Imm(mask), yes, no)
 	}
@@ -253,85 +249,245 @@ func (l *lowerer) equalsIn(r ir.Reg, a addr, size uint8, mask, v uint32, yes, no
 	return l.add(code, ir.Eq, r, ir.Imm(v), yes, no)
 }
 
-// byType builds the jump to the block of the network header's EtherType, or to
-// other.
-func (l *lowerer) byType(f frame, types []uint32, to []block, other, short block) block {
-	switch {
-	case f == scoped:
+// loadMeta returns the load of a fact that is not in the packet's bytes.
+func loadMeta(to ir.Reg, fact uint32) ir.Instr {
+	return ir.Instr{Op: ir.LoadMeta, Dst: to, A: ir.NoReg, B: ir.Imm(fact)}
+}
+
+// typed builds the jump to the block of the type that the field at a has, or to other.
+func (l *lowerer) typed(a addr, types []uint32, to []block, other, short block) block {
+	return l.within(a, 2, l.do(l.among(ir.T0, types, to, other), load(ir.T0, a, 2)), short)
+}
+
+// byType builds the jump to the block of what the link header carries, by EtherType, or
+// to other.
+func (l *lowerer) byType(f frame, at int, types []uint32, to []block, other, short block) block {
+	if f.scoped {
 		return l.among(ir.Type, types, to, other)
-	case f == shifted:
-		return l.among(ir.SType, types, to, other)
 	}
-	switch at, _, size := l.plainType(); size {
-	case 2:
-		return l.within(at, 2, l.do(l.among(ir.T0, types, to, other), load(ir.T0, at, size)), short)
-	default: // no type field: by what the link type says, or by the version
-		rules := l.opt.LinkType.First()
-		n := other
-		for i := len(rules) - 1; i >= 0; i-- {
-			hit := other
-			if at := slices.Index(types, startType(rules[i].To)); at >= 0 {
-				hit = to[at]
-			}
-			if test := rules[i].If; test.Size == 0 {
-				n = hit
-			} else {
-				n = l.equals(addr{ir.NoReg, uint32(test.Off)}, test.Size, test.Mask, test.Value, hit, n)
+	p := l.place(f, at)
+	if p.labels > 0 {
+		return l.behindLabels(p, types, to, other, short)
+	}
+	hit := func(typ uint32) block {
+		if at := slices.Index(types, typ); at >= 0 {
+			return to[at]
+		}
+		return other
+	}
+	switch p.link {
+	case header.LinkEthernet, header.LinkSLL, header.LinkSLL2:
+		return l.typed(addr{p.base, p.typ}, types, to, other, short)
+	case linkTyped:
+		return l.typed(addr{ir.SType, p.typ}, types, to, other, short)
+	case linkKnown:
+		if p.typ == 0 {
+			return l.among(ir.SType, types, to, other)
+		}
+		return l.typed(addr{p.base, p.payload - 2}, types, to, other, short) // behind a VLAN tag
+	case header.LinkPPP:
+		var protocols []uint32
+		for _, t := range types {
+			protocols = append(protocols, pppProtocol(t))
+		}
+		return l.typed(addr{p.base, p.typ}, protocols, to, other, short)
+	case header.LinkIPv4:
+		return hit(header.TypeIP)
+	case header.LinkIPv6:
+		return hit(header.TypeIP6)
+	case header.LinkRaw:
+		return l.byVersion(addr{p.base, p.payload}, hit(header.TypeIP), hit(header.TypeIP6), other, short)
+	case header.LinkNull, header.LinkLoop:
+		// An address family: that of IPv6 differs among systems, and in a file may be any
+		// BSD's; here it is Linux's. NULL has it in the byte order of the machine that
+		// captured, LOOP in network byte order.
+		families, to := []uint32{2, 10}, []block{hit(header.TypeIP), hit(header.TypeIP6)}
+		if l.opt.Origin == OriginFile {
+			families, to = []uint32{2, 24, 28, 30}, []block{to[0], to[1], to[1], to[1]}
+		}
+		if p.link == header.LinkNull && !l.opt.BigEndian {
+			for i := range families {
+				families[i] = bits.ReverseBytes32(families[i])
 			}
 		}
-		if len(rules) > 1 {
-			n = l.within(addr{ir.NoReg, 0}, 1, n, short)
+		a := addr{p.base, p.header}
+		n := l.among(ir.T0, families, to, other)
+		if n == other {
+			return other
 		}
-		return n
+		return l.within(a, 4, l.do(n, load(ir.T0, a, 4)), short)
 	}
+	return other
 }
 
-// plainType returns where the link header has the EtherType, and where it ends. The
-// size is 0 if there is no link header.
-func (l *lowerer) plainType() (at addr, end uint32, size uint8) {
-	h := l.opt.Table.Header(l.opt.LinkType.First()[0].To)
-	if h.Class != header.Link {
-		return addr{}, 0, 0
+// byVersion builds the jump by the version of the IP header at a.
+func (l *lowerer) byVersion(a addr, ip, ip6, other, short block) block {
+	if ip == other && ip6 == other {
+		return other
 	}
-	field, _ := h.Field(h.Next.By)
-	return addr{ir.NoReg, uint32(field.Off)}, h.Fixed, field.Size
+	n := l.among(ir.T1, []uint32{0x40, 0x60}, []block{ip, ip6}, other)
+	return l.within(a, 1, l.do(n, load(ir.T0, a, 1), op(ir.And, ir.T1, ir.T0, 0xf0)), short)
 }
 
-// network returns where the network header is.
-func (l *lowerer) network(f frame) addr {
-	switch f {
-	case scoped:
-		return addr{ir.L3, 0}
-	case shifted:
-		return addr{ir.S3, 0}
+// behindLabels is byType behind MPLS labels: libpcap takes what follows the bottom of
+// the stack for IP if it has a version.
+func (l *lowerer) behindLabels(p place, types []uint32, to []block, other, short block) block {
+	ip, ip6 := other, other
+	for i, t := range types {
+		switch t {
+		case header.TypeIP:
+			ip = to[i]
+		case header.TypeIP6:
+			ip6 = to[i]
+		}
 	}
-	_, end, _ := l.plainType()
-	return addr{ir.NoReg, end}
+	if ip == other && ip6 == other {
+		return other
+	}
+	top := addr{p.base, p.payload + p.network}
+	bottom := addr{p.base, top.off - 2}
+	return l.within(bottom, 1, l.equals(bottom, 1, 0x01, 0x01, l.byVersion(top, ip, ip6, other, short), other), short)
 }
+
+// pppProtocol returns the PPP protocol for an EtherType or LLC service access point.
+func pppProtocol(typ uint32) uint32 {
+	switch typ {
+	case header.TypeIP:
+		return 0x0021
+	case header.TypeIP6:
+		return 0x0057
+	case typeDECnet:
+		return 0x0027
+	case typeATALK:
+		return 0x0029
+	case 0x0600: // XNS
+		return 0x0025
+	case sapISO:
+		return 0x0023
+	case sapSTP:
+		return 0x0031
+	case sapIPX:
+		return 0x002b
+	case typeMPLS:
+		return 0x0281
+	}
+	return typ
+}
+
+// anyLLC as the type of a linkProto stands for any LLC header.
+const anyLLC = 1 << 16
+
+// linkProto builds the test of what the link header carries.
+func (l *lowerer) linkProto(f frame, n linkProto, yes, no, short block) block {
+	p := l.place(f, n.at)
+	direct := func() block { return l.byType(f, n.at, []uint32{n.num}, []block{yes}, no, short) }
+	switch n.num {
+	case sapIPX, typeATALK, typeAARP, anyLLC:
+	default:
+		if n.num > maxLLC {
+			return direct()
+		}
+	}
+	cooked := p.link == header.LinkSLL
+	if p.link == linkKnown {
+		return l.byType(f, n.at, []uint32{n.num}, []block{yes}, no, short) // LLC is looked for in scopes
+	}
+	if !f.scoped && (p.labels > 0 || p.link != header.LinkEthernet && p.link != linkTyped && !cooked) {
+		return direct()
+	}
+	if f.scoped {
+		cooked = f.wire && l.opt.LinkType == header.LinkSLL
+	}
+	llc := l.addr(f, n.at, fromPayload)
+	half := func(v uint32, yes, no block) block {
+		return l.within(llc, 2, l.equals(llc, 2, 0xffff, v, yes, no), short)
+	}
+	first := func(v uint32, yes, no block) block {
+		return l.within(llc, 1, l.equals(llc, 1, 0xff, v, yes, no), short)
+	}
+	// snap looks for the header of IEEE 802a, the last four bytes first.
+	snap := func(organisation, typ uint32, yes, no block) block {
+		a := llc.plus(4)
+		head := l.within(llc, 4, l.equals(llc, 4, ^uint32(0), 0xaaaa0300|organisation>>16, yes, no), short)
+		return l.within(a, 4, l.equals(a, 4, ^uint32(0), organisation<<16|typ, head, no), short)
+	}
+	var others []uint32 // types that say the same without LLC
+	var in block
+	switch n.num {
+	case anyLLC:
+		in = half(0xffff, no, yes) // Novell's "raw 802.3"
+	case sapISO, sapIP, sapNetBEUI:
+		in = half(n.num<<8|n.num, yes, no)
+	case sapIPX:
+		others = []uint32{typeIPX}
+		if cooked {
+			others = append(others, sllRaw)
+			in = first(sapIPX, yes, snap(0, typeIPX, yes, no))
+		} else {
+			in = snap(0, typeIPX, yes, first(sapIPX, yes, half(0xffff, yes, no)))
+		}
+	case typeATALK:
+		others, in = []uint32{typeATALK}, snap(0x080007, typeATALK, yes, no)
+	case typeAARP:
+		others, in = []uint32{typeAARP}, snap(0, typeAARP, yes, no)
+	default:
+		in = first(n.num, yes, no)
+	}
+	// Whether there is an LLC header: cooked captures have a type of their own for
+	// that, Ethernet has a length.
+	r := ir.T0
+	if f.scoped {
+		r = ir.Type
+	}
+	var test block
+	if cooked {
+		test = l.among(r, []uint32{sllLLC}, []block{in}, no)
+	} else {
+		test = l.add(nil, ir.Gt, r, ir.Imm(maxLLC), no, in)
+		if f.scoped {
+			test = l.among(ir.Kind, []uint32{header.TypeTEB}, []block{test}, no)
+		}
+	}
+	test = l.among(r, others, slices.Repeat([]block{yes}, len(others)), test)
+	if f.scoped {
+		return test
+	}
+	a := addr{p.base, p.typ}
+	if p.link == linkTyped {
+		a.reg = ir.SType
+	}
+	return l.within(a, 2, l.do(test, load(ir.T0, a, 2)), short)
+}
+
+// Types that cooked captures have for packets without an EtherType.
+const (
+	sllRaw = 1 // IPX right behind an IEEE 802.3 header
+	sllLLC = 4
+)
 
 // proto builds the test that the packet, known to have a network header of the
 // given type, carries one of the IP protocols.
-func (l *lowerer) proto(f frame, typ uint32, nums []uint32, yes, no, short block) block {
+func (l *lowerer) proto(f frame, at int, typ uint32, nums []uint32, yes, no, short block) block {
 	hits := slices.Repeat([]block{yes}, len(nums))
-	if f == scoped {
+	l3 := l.addr(f, at, fromNetwork)
+	if f.scoped {
 		n := l.among(ir.Proto, nums, hits, no)
 		if typ != header.TypeIP6 {
 			return n
 		}
 		// An extension header is there if it is the first one, too.
-		at := addr{ir.L3, 6}
-		return l.among(ir.Proto, nums, hits, l.within(at, 1, l.do(l.among(ir.T0, nums, hits, no), load(ir.T0, at, 1)), no))
+		first := l3.plus(6)
+		return l.among(ir.Proto, nums, hits, l.within(first, 1, l.do(l.among(ir.T0, nums, hits, no), load(ir.T0, first, 1)), no))
 	}
-	l3 := l.network(f)
 	if typ == header.TypeIP {
-		at := l3.plus(9)
-		return l.within(at, 1, l.do(l.among(ir.T0, nums, hits, no), load(ir.T0, at, 1)), short)
+		a := l3.plus(9)
+		return l.within(a, 1, l.do(l.among(ir.T0, nums, hits, no), load(ir.T0, a, 1)), short)
 	}
 	// libpcap looks at the first header, and at what follows it if it is a fragment header.
-	at, behind := l3.plus(6), l3.plus(40)
+	first, behind := l3.plus(6), l3.plus(40)
 	fragment := l.within(behind, 1, l.do(l.among(ir.T0, nums, hits, no), load(ir.T0, behind, 1)), short)
-	other := l.among(ir.T0, []uint32{44}, []block{fragment}, no)
-	return l.within(at, 1, l.do(l.among(ir.T0, nums, hits, other), load(ir.T0, at, 1)), short)
+	other := l.among(ir.T0, []uint32{protoFragment}, []block{fragment}, no)
+	return l.within(first, 1, l.do(l.among(ir.T0, nums, hits, other), load(ir.T0, first, 1)), short)
 }
 
 // eitherWay builds the tests of a source and a destination for a direction.
@@ -361,56 +517,66 @@ func addressesOf(typ uint32) (src, dst uint32) {
 // addresses builds the test of a network header of the given type for a host
 // or net primitive.
 func (l *lowerer) addresses(f frame, typ uint32, n host, yes, no, short block) block {
-	l3 := l.network(f)
-	result := no
+	l3 := l.addr(f, n.at, fromNetwork)
 	if n.in != nil {
 		return l.addressSet(l3, typ, n, yes, no, short)
 	}
-	for _, prefix := range slices.Backward(n.nets) {
-		if prefix.Addr().Is4() == (typ == header.TypeIP6) {
+	result := no
+	for _, a := range slices.Backward(n.nets) {
+		if a.is4 == (typ == header.TypeIP6) {
 			continue
 		}
 		srcOff, dstOff := addressesOf(typ)
 		result = eitherWay(n.dir, func(dst bool, yes, no block) block {
 			// Each in a register of its own, where it stays for the next address.
 			if dst {
-				return l.inNet(ir.T2, l3.plus(dstOff), prefix, yes, no, short)
+				return l.inNet(ir.T2, l3.plus(dstOff), a, yes, no, short)
 			}
-			return l.inNet(ir.T0, l3.plus(srcOff), prefix, yes, no, short)
+			return l.inNet(ir.T0, l3.plus(srcOff), a, yes, no, short)
 		}, yes, result)
 	}
 	return result
 }
 
 // inNet builds the test that the address at a is in a network, word by word.
-func (l *lowerer) inNet(r ir.Reg, a addr, prefix netip.Prefix, yes, no, short block) block {
-	b := prefix.Addr().AsSlice()
-	for i := (prefix.Bits() - 1) / 32; i >= 0 && prefix.Bits() > 0; i-- {
+func (l *lowerer) inNet(r ir.Reg, at addr, a network, yes, no, short block) block {
+	if a.is4 {
+		return l.within(at, 4, l.equalsIn(r, at, 4, a.mask, a.addr, yes, no), short)
+	}
+	b := a.prefix.Addr().AsSlice()
+	for i := 3; i >= 0; i-- {
 		w := b[4*i:]
 		mask := ^uint32(0)
-		if rest := prefix.Bits() - 32*i; rest < 32 {
-			mask <<= 32 - rest
+		if rest := a.prefix.Bits() - 32*i; rest < 32 {
+			mask = uint32(^uint64(0) << (32 - max(rest, 0)))
 		}
 		v := uint32(w[0])<<24 | uint32(w[1])<<16 | uint32(w[2])<<8 | uint32(w[3])
-		at := a.plus(uint32(4 * i))
-		yes = l.within(at, 4, l.equalsIn(r, at, 4, mask, v, yes, no), short)
+		word := at.plus(uint32(4 * i))
+		yes = l.within(word, 4, l.equalsIn(r, word, 4, mask, v, yes, no), short)
 	}
 	return yes
 }
 
-// ether builds the test of the level's MAC addresses.
-func (l *lowerer) ether(f frame, n ether, yes, no, short block) block {
-	at := addr{ir.NoReg, 0}
-	switch f {
-	case scoped:
-		at = addr{ir.L2, 0}
-	case shifted:
-		at, short = addr{ir.S2, 0}, no // S2 is absent if the tunnel carries no Ethernet
+// hasLinkHeader builds the test that what is looked at starts with Ethernet.
+func (l *lowerer) hasLinkHeader(f frame, at int, yes, no block) block {
+	switch {
+	case f.scoped:
+		return l.among(ir.Kind, []uint32{header.TypeTEB}, []block{yes}, no)
+	case l.place(f, at).link == header.LinkEthernet:
+		return yes
+	case l.place(f, at).link == linkKnown:
+		return l.add(nil, ir.Eq, ir.S2, ir.Imm(ir.Absent), no, yes)
 	}
+	return no
+}
+
+// ether builds the test of MAC addresses.
+func (l *lowerer) ether(f frame, n ether, yes, no, short block) block {
+	at := l.addr(f, n.at, fromLink)
 	m := n.mac
 	n4 := uint32(m[2])<<24 | uint32(m[3])<<16 | uint32(m[4])<<8 | uint32(m[5])
 	n2 := uint32(m[0])<<8 | uint32(m[1])
-	test := eitherWay(n.dir, func(dst bool, yes, no block) block {
+	return l.hasLinkHeader(f, n.at, eitherWay(n.dir, func(dst bool, yes, no block) block {
 		a := at.plus(6)
 		if dst {
 			a = at
@@ -418,39 +584,40 @@ func (l *lowerer) ether(f frame, n ether, yes, no, short block) block {
 		// The last four bytes first: the others are often equal.
 		return l.within(a.plus(2), 4, l.equals(a.plus(2), 4, ^uint32(0), n4,
 			l.within(a, 2, l.equals(a, 2, 0xffff, n2, yes, no), short), no), short)
-	}, yes, no)
-	if f == scoped {
-		test = l.among(ir.Kind, []uint32{header.TypeTEB}, []block{test}, no)
-	}
-	return test
+	}, yes, no), no)
 }
 
 // transport builds the computation of where the transport header is, for a
 // network header of the given type, in front of a test of it. A fragment other
 // than the first has none.
-func (l *lowerer) transport(f frame, typ uint32, test func(at addr) block, no, short block) block {
-	if f == scoped {
+func (l *lowerer) transport(f frame, at int, typ uint32, test func(at addr) block, no, short block) block {
+	if f.scoped {
 		return test(addr{ir.L4, 0})
 	}
-	l3 := l.network(f)
+	l3 := l.addr(f, at, fromNetwork)
 	if typ == header.TypeIP6 {
 		return test(l3.plus(40))
 	}
-	at, code := addr{ir.L4, l3.off}, []ir.Instr{
-		load(ir.T0, l3, 1), op(ir.And, ir.T1, ir.T0, 0x0f), op(ir.Shl, ir.L4, ir.T1, 2),
-	}
-	if l3.reg != ir.NoReg {
-		at.off = 0
-		code = append(code, ir.Instr{Op: ir.Add, Dst: ir.L4, A: ir.L4, B: ir.R(l3.reg)})
-	}
-	n := l.within(l3, 1, l.do(test(at), code...), short)
+	n := l.behindIP(l3, test, short)
 	offset := l3.plus(6)
 	return l.within(offset, 2, l.add([]ir.Instr{load(ir.T0, offset, 2)}, ir.Set, ir.T0, ir.Imm(0x1fff), no, n), short)
 }
 
+// behindIP builds the computation of where the IPv4 header at l3 ends, in L4, in front
+// of a test of what is there.
+func (l *lowerer) behindIP(l3 addr, test func(at addr) block, short block) block {
+	at, code := addr{ir.L4, l3.off}, []ir.Instr{
+		load(ir.T0, l3, 1), op(ir.And, ir.T1, ir.T0, 0x0f), op(ir.Shl, ir.L4, ir.T1, 2),
+	}
+	if l3.reg != ir.NoReg {
+		code = append(code, ir.Instr{Op: ir.Add, Dst: ir.L4, A: ir.L4, B: ir.R(l3.reg)})
+	}
+	return l.within(l3, 1, l.do(test(at), code...), short)
+}
+
 // port builds the test of the ports behind a network header of the given type.
 func (l *lowerer) port(f frame, typ uint32, n port, yes, no, short block) block {
-	ports := l.transport(f, typ, func(at addr) block {
+	ports := l.transport(f, n.at, typ, func(at addr) block {
 		return eitherWay(n.dir, func(dst bool, yes, no block) block {
 			a := at
 			if dst {
@@ -463,12 +630,12 @@ func (l *lowerer) port(f frame, typ uint32, n port, yes, no, short block) block 
 		}, yes, no)
 	}, no, short)
 	hits := slices.Repeat([]block{ports}, len(n.protos))
-	if f == scoped {
+	if f.scoped {
 		return l.among(ir.Proto, n.protos, hits, no)
 	}
-	at := l.network(f).plus(9)
+	at := l.addr(f, n.at, fromNetwork).plus(9)
 	if typ == header.TypeIP6 {
-		at = l.network(f).plus(6)
+		at = l.addr(f, n.at, fromNetwork).plus(6)
 	}
 	return l.within(at, 1, l.do(l.among(ir.T0, n.protos, hits, no), load(ir.T0, at, 1)), short)
 }
@@ -482,33 +649,45 @@ func (l *lowerer) inRange(a addr, lo, hi uint16, yes, no block) block {
 	return l.add([]ir.Instr{load(ir.T0, a, 2)}, ir.Ge, ir.T0, ir.Imm(uint32(lo)), n, no)
 }
 
-// length builds the comparison of the packet's length; inside a scope, of the bytes
-// from the start of the level to the end of the packet.
-func (l *lowerer) length(f frame, n length, yes, no block) block {
-	cond := ir.Eq
-	switch n.op {
-	case notEqual:
-		yes, no = no, yes
-	case greater:
-		cond = ir.Gt
-	case greaterEqual:
-		cond = ir.Ge
-	case less:
-		cond, yes, no = ir.Ge, no, yes
-	case lessEqual:
-		cond, yes, no = ir.Gt, no, yes
+// chain builds the walk along the headers behind the network header, to one that
+// is the protocol. It follows what libpcap follows: AH, and behind IPv6 the extension headers.
+// Of AH, like libpcap, it takes the length for an offset from the network header. It
+// turns at most maxChain times, where libpcap's goes on for ever on a chain that is a ring.
+func (l *lowerer) chain(f frame, n chain, yes, no, short block) block {
+	const kind, off = ir.T1, ir.T3
+	l3 := l.addr(f, n.at, fromNetwork)
+	at := addr{off, l3.off}
+	var move []ir.Instr
+	if l3.reg != ir.NoReg {
+		move, at.reg = []ir.Instr{{Op: ir.Add, Dst: ir.T4, A: off, B: ir.R(l3.reg)}}, ir.T4
 	}
-	compare := func(code ...ir.Instr) block {
-		code = append([]ir.Instr{{Op: ir.LoadMeta, Dst: ir.T0, A: ir.NoReg, B: ir.Imm(ir.MetaLen)}}, code...)
-		return l.add(code, cond, ir.T0, ir.Imm(n.n), yes, no)
+	head := l.head(set(kind, off, ir.Ext) | l.reads(yes) | l.reads(no) | l.reads(short) | l3.reads())
+	again := l.add(nil, ir.Again, ir.Ext, ir.Imm(maxChain-1), head, no)
+	// over goes on behind a header whose length is (length + more) << shift.
+	over := func(more, shift uint32, from ir.Reg) block {
+		length := []ir.Instr{load(kind, at, 1), load(ir.T0, at.plus(1), 1), op(ir.Add, ir.T0, ir.T0, more), op(ir.Shl, ir.T0, ir.T0, shift)}
+		if from == ir.NoReg {
+			length = append(length, ir.Instr{Op: ir.Mov, Dst: off, A: ir.NoReg, B: ir.R(ir.T0)})
+		} else {
+			length = append(length, ir.Instr{Op: ir.Add, Dst: off, A: from, B: ir.R(ir.T0)})
+		}
+		return l.do(l.within(at, 2, l.do(again, length...), short), move...)
 	}
-	whole := compare(
-		ir.Instr{Op: ir.LoadMeta, Dst: ir.T1, A: ir.NoReg, B: ir.Imm(ir.MetaTag)},
-		ir.Instr{Op: ir.Add, Dst: ir.T0, A: ir.T0, B: ir.R(ir.T1)})
-	if f != scoped {
-		return whole
+	next := l.among(kind, []uint32{protoAH}, []block{over(2, 2, ir.NoReg)}, no)
+	if n.typ == header.TypeIP6 {
+		extensions := []uint32{0, 60, 43, protoFragment}
+		next = l.among(kind, extensions, slices.Repeat([]block{over(1, 3, off)}, len(extensions)), next)
 	}
-	// A tag in the metadata belongs to level 0, which starts at 0.
-	rest := compare(ir.Instr{Op: ir.Sub, Dst: ir.T0, A: ir.T0, B: ir.R(ir.L2)})
-	return l.among(ir.L2, []uint32{0}, []block{whole}, rest)
+	l.loop(head, l.among(kind, []uint32{n.num, protoNone}, []block{yes, no}, next))
+	begin := l.do(head, mov(ir.Ext, 0))
+	if n.typ == header.TypeIP6 {
+		first := l3.plus(6)
+		return l.within(first, 1, l.do(begin, load(kind, first, 1), mov(off, 40)), short)
+	}
+	protocol := l3.plus(9)
+	begin = l.within(l3, 1, l.do(begin, load(ir.T0, l3, 1), op(ir.And, ir.T0, ir.T0, 0x0f), op(ir.Shl, off, ir.T0, 2)), short)
+	return l.within(protocol, 1, l.do(begin, load(kind, protocol, 1)), short)
 }
+
+// maxChain bounds a walk along a chain of headers.
+const maxChain = 32

@@ -2,31 +2,29 @@ package filter
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
 )
 
-// The grammar. and and or have the same precedence and group to the left. A
-// value alone takes over the qualifiers of the term before it, scope included
-// ("inner host a or b").
+// The grammar is libpcap's, and scopes. and and or have the same precedence and
+// group to the left. A value alone takes over the qualifiers of the term before it,
+// scope included ("inner host a or b").
 //
-//	expr  = term { (and|or) (term | value) }
-//	term  = not term | scope term | ( expr ) | primitive
-//	scope = inner [number] | outer | any
-//	value = address | number | name | not value | ( value { (and|or) value } )
+//	expr   = term { (and|or) (term | value) }
+//	term   = not term | scope term | ( expr ) | primitive
+//	scope  = inner [number] | outer | any
+//	value  = address | name | number | not value | ( values )
+//	values = (address | name | number | not value) { (and|or) value }
 //
 // qualifiers are what stands in front of a value: [proto] [dir] [type].
 type qualifiers struct {
-	proto string // "" if none, "ether" for link
+	proto string // "" if none
 	dir   direction
-	hasDir,
-	valid bool // false after a term that hands on no qualifiers
-	typ    string     // host, net, port, portrange, proto; "" if none was given
-	scope  *scopeWord // that stands in front of the qualifiers
-	scoped bool       // whether there is a scope around them
+	valid bool       // false after a term that hands on no qualifiers
+	typ   string     // host, net, port, portrange, proto, protochain, gateway; "" if none was given
+	scope *scopeWord // that stands in front of the qualifiers
 }
 
 // scopeWord is a scope without what it is applied to.
@@ -45,28 +43,46 @@ const maxNesting = 200
 
 type parser struct {
 	text    string
-	tokens  []token
+	all     []token
+	tokens  []token       // those of all that come next
+	closing map[int]token // by the place of an opening parenthesis, what stands behind its closing one
 	opt     Options
 	nesting int
+	scope   *scopeWord // around what is being parsed
+	// shifts are the primitives so far, outside scopes, that shift what comes after them,
+	// in the order of the text, as libpcap counts them.
+	shifts []node
+	// place is where a primitive outside scopes would look now, if all of the shifts hold.
+	place place
 }
 
-func parse(text string, opt Options) (node, error) {
+func parse(text string, opt Options) (node, []node, error) {
 	tokens, err := lex(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := &parser{text: text, tokens: tokens, opt: opt}
+	p := &parser{text: text, all: tokens, tokens: tokens, opt: opt, closing: map[int]token{}, place: startsWith(opt.LinkType)}
 	if p.peek().kind == end {
-		return always{}, nil
+		return always{}, nil, nil
 	}
-	n, _, err := p.expr(nil)
+	var open []token
+	for i, t := range tokens {
+		switch {
+		case t.is("("):
+			open = append(open, t)
+		case t.is(")") && len(open) > 0:
+			p.closing[open[len(open)-1].pos] = tokens[i+1]
+			open = open[:len(open)-1]
+		}
+	}
+	n, _, err := p.expr(qualifiers{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if t := p.peek(); t.kind != end {
-		return nil, p.unexpected(t, "and, or, or the end")
+		return nil, nil, p.unexpected(t, "and, or, or the end")
 	}
-	return n, nil
+	return n, p.shifts, nil
 }
 
 func (p *parser) peek() token { return p.tokens[0] }
@@ -118,10 +134,10 @@ func (p *parser) operator() (combine func(a, b node) node) {
 	return nil
 }
 
-// expr parses an expression in the scope in. The result's qualifiers are those
-// of its last term.
-func (p *parser) expr(in *scopeWord) (node, qualifiers, error) {
-	n, q, err := p.term(in)
+// expr parses an expression. The result's qualifiers are those of its last term; before are
+// those of what stands before it.
+func (p *parser) expr(before qualifiers) (node, qualifiers, error) {
+	n, q, err := p.term(before)
 	if err != nil {
 		return nil, q, err
 	}
@@ -131,15 +147,13 @@ func (p *parser) expr(in *scopeWord) (node, qualifiers, error) {
 			return n, q, nil
 		}
 		var r node
-		if q.valid && p.startsValue() {
+		if t, ok := p.startsValue(); ok {
+			if !q.valid {
+				return nil, q, p.errorf(t, "%v has no qualifiers such as host or port in front of it", t)
+			}
 			r, err = p.value(q)
 		} else {
-			// A group hands on the qualifiers from before it, as in libpcap's
-			// grammar: "host a and (tcp) or b".
-			before, group := q, p.peek().is("(")
-			if r, q, err = p.term(in); group {
-				q = before
-			}
+			r, q, err = p.term(q)
 		}
 		if err != nil {
 			return nil, q, err
@@ -150,25 +164,31 @@ func (p *parser) expr(in *scopeWord) (node, qualifiers, error) {
 
 // startsValue reports whether what comes next is a value and no term: after
 // any number of parentheses and nots stands an address, number or name.
-func (p *parser) startsValue() bool {
+func (p *parser) startsValue() (token, bool) {
 	i := 0
 	for p.tokens[i].is("(") || p.tokens[i].is("not") {
 		i++
 	}
-	switch t := p.tokens[i]; t.kind {
+	t := p.tokens[i]
+	switch t.kind {
 	case number:
-		return !relational(p.tokens[i+1])
+		// In parentheses it may be the start of arithmetic.
+		for i++; p.tokens[i].is(")"); i++ {
+		}
+		return t, !arithmetic(p.tokens[i])
 	case dotted, colons, mac, name:
-		return true
+		return t, true
 	}
-	return false
+	return t, false
 }
 
-func relational(t token) bool {
-	return t.kind == symbol && slices.Contains([]string{"=", "!=", "<", "<=", ">", ">="}, t.text)
+// arithmetic reports whether the token goes on with arithmetic, or is a relation.
+func arithmetic(t token) bool {
+	_, tight := operatorOf(t)
+	return tight != noOperator || isRelation(t)
 }
 
-func (p *parser) term(in *scopeWord) (node, qualifiers, error) {
+func (p *parser) term(before qualifiers) (node, qualifiers, error) {
 	var none qualifiers
 	out, err := p.nest()
 	if err != nil {
@@ -178,46 +198,50 @@ func (p *parser) term(in *scopeWord) (node, qualifiers, error) {
 	t := p.peek()
 	switch {
 	case p.accept("not"):
-		n, q, err := p.term(in)
+		n, q, err := p.term(before)
 		if err != nil {
 			return nil, q, err
 		}
 		return not{n}, q, nil
-	case p.accept("("):
-		n, _, err := p.expr(in)
+	case t.is("(") && !arithmetic(p.closing[t.pos]):
+		p.next()
+		n, _, err := p.expr(before)
 		if err != nil {
 			return nil, none, err
 		}
 		if !p.accept(")") {
 			return nil, none, p.unexpected(p.peek(), `")", "and" or "or"`)
 		}
-		return n, none, nil
-	case t.is("inner") || t.is("outer") || t.is("any"):
-		s, err := p.scope(in)
+		// A group hands on the qualifiers from before it: "host a and (tcp) or b".
+		return n, before, nil
+	case t.isOneOf("inner", "outer", "any"):
+		s, err := p.scopeWord()
 		if err != nil {
 			return nil, none, err
 		}
-		n, q, err := p.term(s)
+		p.scope = s
+		n, q, err := p.term(none)
+		p.scope = nil
 		if err != nil {
 			return nil, q, err
 		}
 		q.scope = s
 		return s.apply(n), q, nil
 	}
-	return p.primitive(in)
+	return p.primitive()
 }
 
-// scope parses a scope word and its level.
-func (p *parser) scope(in *scopeWord) (*scopeWord, error) {
+// scopeWord parses a scope word and its level.
+func (p *parser) scopeWord() (*scopeWord, error) {
 	t := p.next()
-	if in != nil {
+	if p.scope != nil {
 		return nil, p.errorf(t, "scopes do not nest: %v inside another scope", t)
 	}
 	s := &scopeWord{0, 0}
 	switch t.text {
 	case "inner":
 		s.first, s.last = 1, p.opt.Depth
-		if n := p.peek(); n.kind == number && !relational(p.tokens[1]) {
+		if n := p.peek(); n.kind == number && !arithmetic(p.tokens[1]) {
 			p.next()
 			switch {
 			case n.num == 0:
@@ -233,70 +257,119 @@ func (p *parser) scope(in *scopeWord) (*scopeWord, error) {
 	return s, nil
 }
 
+// protocols lists the words that name a protocol: those that may stand alone, in
+// front of other qualifiers, or in front of a byte access.
+func isProtocol(t token) bool {
+	return t.isOneOf("ether", "ip", "ip6", "arp", "rarp", "tcp", "udp", "sctp", "icmp", "icmp6", "igmp", "igrp", "pim", "vrrp", "carp",
+		"ah", "esp", "atalk", "aarp", "decnet", "lat", "sca", "moprc", "mopdl", "iso", "clnp", "esis", "isis", "l1", "l2", "iih",
+		"lsp", "snp", "csnp", "psnp", "stp", "ipx", "netbeui", "radio")
+}
+
 // primitive parses what is neither operator, scope nor group.
-func (p *parser) primitive(in *scopeWord) (node, qualifiers, error) {
+func (p *parser) primitive() (node, qualifiers, error) {
 	var none qualifiers
 	t := p.peek()
+	var n node
+	var err error
 	switch {
-	case t.is("less") || t.is("greater"):
-		p.next()
-		n := p.next()
-		if n.kind != number {
-			return nil, none, p.unexpected(n, "a number of bytes")
-		}
-		if t.is("less") {
-			return length{lessEqual, n.num}, none, nil
-		}
-		return length{greaterEqual, n.num}, none, nil
-	case t.is("len") || t.kind == number && relational(p.tokens[1]):
-		n, err := p.relation()
-		return n, none, err
+	case t.isOneOf("len", "-", "(") || t.kind == number && arithmetic(p.tokens[1]) || isProtocol(t) && p.tokens[1].is("["):
+		n, err = p.relation()
 	case isTunnelWord(t):
-		n, err := p.tunnel()
+		if n, err = p.tunnel(); err == nil {
+			n, err = p.shift(t, n)
+		}
 		return n, none, err
-	}
-	return p.qualified(in)
-}
-
-// relation parses a comparison of len with a number.
-func (p *parser) relation() (node, error) {
-	a, op, b := p.next(), p.next(), p.next()
-	rel, ok := map[string]relation{"=": equal, "!=": notEqual, ">": greater, ">=": greaterEqual, "<": less, "<=": lessEqual}[op.text]
-	if !ok || op.kind != symbol {
-		return nil, p.unexpected(op, "a comparison such as < or >=")
-	}
-	if a.kind == number {
-		a, b = b, a
-		rel = [...]relation{equal, notEqual, less, lessEqual, greater, greaterEqual}[rel]
-	}
-	if !a.is("len") {
-		return nil, p.unexpected(a, "len")
-	}
-	if b.kind != number {
-		return nil, p.unexpected(b, "a number of bytes")
-	}
-	return length{rel, b.num}, nil
-}
-
-// qualified parses a protocol word, or qualifiers and their first value.
-func (p *parser) qualified(in *scopeWord) (node, qualifiers, error) {
-	var none qualifiers
-	q := qualifiers{valid: true, scoped: in != nil}
-	first := p.peek()
-	if first.kind == keyword && slices.Contains([]string{"ip", "ip6", "arp", "rarp", "tcp", "udp", "sctp", "icmp", "icmp6", "ether", "link"}, first.text) {
+	case t.isOneOf("vlan", "mpls", "pppoes"):
+		n, err = p.shifting()
+		return n, none, err
+	case t.isOneOf("inbound", "outbound", "ifindex"):
+		n, err = p.captured()
+	default:
 		p.next()
-		if q.proto = first.text; q.proto == "link" {
-			q.proto = "ether"
+		switch {
+		case t.isOneOf("less", "greater"):
+			var length token
+			if length, err = p.number("a number of bytes"); err == nil {
+				n = compare{a: packetLen{}, b: constant{length.num}, op: map[string]relation{"less": lessEqual, "greater": greaterEqual}[t.text]}
+			}
+		case t.is("byte"):
+			n, err = p.byteOp()
+		case t.is("pppoed"):
+			n = linkProto{p.at(), typePPPoED}
+		case t.is("llc"):
+			n, err = p.llc(t)
+		case t.isOneOf("broadcast", "multicast"):
+			n, err = p.cast(t, "", t.text)
+		case isProtocol(t) && p.peek().isOneOf("broadcast", "multicast"):
+			n, err = p.cast(t, t.text, p.next().text)
+		default:
+			return p.qualified(t)
 		}
 	}
-	if t := p.peek(); t.is("src") || t.is("dst") {
+	if err != nil {
+		return nil, none, err
+	}
+	return phrase{p.text[t.pos:p.before()], n}, none, nil
+}
+
+// before returns where the token before the next one ends.
+func (p *parser) before() int { return p.all[len(p.all)-len(p.tokens)-1].end }
+
+// number parses a number.
+func (p *parser) number(what string) (token, error) {
+	t := p.next()
+	if t.kind != number {
+		return t, p.unexpected(t, what)
+	}
+	return t, nil
+}
+
+// optionalNumber parses a number, if one comes next, in parentheses or not.
+func (p *parser) optionalNumber() (t token, ok bool, err error) {
+	if t = p.peek(); t.kind != number && !t.is("(") {
+		return t, false, nil
+	}
+	depth := 0
+	for p.accept("(") {
+		depth++
+	}
+	if t, err = p.number("a number"); err != nil {
+		return t, false, err
+	}
+	for range depth {
+		if !p.accept(")") {
+			return t, false, p.unexpected(p.peek(), `")"`)
+		}
+	}
+	return t, true, nil
+}
+
+// qualified parses a protocol word, or qualifiers and their first value. Its first
+// token is t.
+func (p *parser) qualified(t token) (node, qualifiers, error) {
+	var none qualifiers
+	q := qualifiers{valid: true}
+	first := t
+	if isProtocol(t) {
+		q.proto = t.text
+		t = p.peek()
+		if !t.isOneOf("src", "dst", "host", "net", "port", "portrange", "proto", "protochain", "gateway") {
+			if q.proto == "ether" {
+				return nil, none, p.unexpected(t, "host, src, dst, proto, broadcast or multicast")
+			}
+			n, err := p.protocol(first)
+			return phrase{first.text, n}, none, err
+		}
 		p.next()
-		q.hasDir, q.dir = true, src
+	}
+	directed := t.isOneOf("src", "dst")
+	if directed {
+		q.dir = src
 		if t.is("dst") {
 			q.dir = dst
 		}
 		// "src or dst" is one qualifier; "src or ..." anything else is not.
-		if op := p.peek(); (op.is("or") || op.is("and")) && (p.tokens[1].is("src") || p.tokens[1].is("dst")) && !p.tokens[1].is(t.text) {
+		if op := p.peek(); op.isOneOf("or", "and") && p.tokens[1].isOneOf("src", "dst") && !p.tokens[1].is(t.text) {
 			p.next()
 			p.next()
 			q.dir = srcOrDst
@@ -304,26 +377,24 @@ func (p *parser) qualified(in *scopeWord) (node, qualifiers, error) {
 				q.dir = srcAndDst
 			}
 		}
-	}
-	switch t := p.peek(); {
-	case t.is("host") || t.is("net") || t.is("port") || t.is("portrange"):
-		p.next()
-		q.typ = t.text
-	case t.is("proto"):
-		if q.hasDir {
-			return nil, none, p.unexpected(t, "host, net, port or portrange")
+		if t = p.peek(); t.isOneOf("host", "net", "port", "portrange") {
+			p.next()
+			q.typ = t.text
+		} else if t.isOneOf("proto", "protochain", "gateway") {
+			return nil, none, p.errorf(t, "a direction goes with host, net, port or portrange, not with %s", t.text)
 		}
-		p.next()
+	} else if t.isOneOf("host", "net", "port", "portrange", "proto", "protochain", "gateway") {
 		q.typ = t.text
-	case q.hasDir:
-	case q.proto == "ether":
-		return nil, none, p.unexpected(t, "host, src, dst or proto")
-	case q.proto != "":
-		return protocol(q.proto), none, nil
-	case t.kind == end || t.is(")"):
+	} else if t.kind == end || t.is(")") {
 		return nil, none, p.unexpected(t, "a primitive such as host, port or tcp")
-	default:
+	} else {
 		return nil, none, p.unexpected(t, "host, net, port, a protocol, inner, outer or another primitive")
+	}
+	if _, ok := p.startsValue(); !ok {
+		if t := p.peek(); t.kind == keyword {
+			return nil, none, p.errorf(t, `%v is a word of the language; write \%s for something of that name`, t, t.text)
+		}
+		return nil, none, p.unexpected(p.peek(), "an address, number or name")
 	}
 	if err := q.check(); err != nil {
 		return nil, none, p.errorf(first, "%v", err)
@@ -334,48 +405,28 @@ func (p *parser) qualified(in *scopeWord) (node, qualifiers, error) {
 
 // check refuses qualifiers that do not go together.
 func (q qualifiers) check() error {
+	allowed := []string{"", "tcp", "udp", "sctp"}
+	what := "ports"
 	switch q.typ {
 	case "", "host", "net":
-		if !slices.Contains([]string{"", "ip", "ip6", "arp", "rarp", "ether"}, q.proto) || q.proto == "ether" && q.typ == "net" {
-			typ := q.typ
-			if typ == "" {
-				typ = "host"
-			}
-			return fmt.Errorf("%q has no %s addresses", q.proto, typ)
+		if allowed = []string{"", "ip", "ip6", "arp", "rarp", "ether", "decnet"}; q.typ == "net" {
+			allowed = []string{"", "ip", "ip6", "arp", "rarp"}
 		}
-	case "port", "portrange":
-		if !slices.Contains([]string{"", "tcp", "udp", "sctp"}, q.proto) {
-			return fmt.Errorf("%q has no ports", q.proto)
+		what = "addresses"
+		if q.typ == "net" {
+			what = "networks"
 		}
 	case "proto":
-		if !slices.Contains([]string{"", "ip", "ip6", "ether"}, q.proto) {
-			return fmt.Errorf("%q does not name what it carries by a number", q.proto)
-		}
+		allowed, what = []string{"", "ip", "ip6", "ether", "iso", "isis"}, "protocol numbers"
+	case "protochain":
+		allowed, what = []string{"", "ip", "ip6"}, "chain of headers"
+	case "gateway":
+		allowed, what = []string{"", "ip", "arp", "rarp"}, "gateways"
 	}
-	return nil
-}
-
-// protocol returns the meaning of a protocol word that stands alone.
-func protocol(word string) node {
-	switch word {
-	case "ip":
-		return etherType{header.TypeIP}
-	case "ip6":
-		return etherType{header.TypeIP6}
-	case "arp":
-		return etherType{header.TypeARP}
-	case "rarp":
-		return etherType{typeRARP}
-	case "icmp":
-		return proto{[]uint32{header.TypeIP}, protoICMP}
-	case "icmp6":
-		return proto{[]uint32{header.TypeIP6}, protoICMP6}
-	case "tcp":
-		return proto{ipTypes(), protoTCP}
-	case "udp":
-		return proto{ipTypes(), protoUDP}
+	if slices.Contains(allowed, q.proto) {
+		return nil
 	}
-	return proto{ipTypes(), protoSCTP}
+	return fmt.Errorf("%q has no %s", q.proto, what)
 }
 
 // value parses a value, or a group of values, for the qualifiers q.
@@ -385,372 +436,173 @@ func (p *parser) value(q qualifiers) (node, error) {
 		return nil, err
 	}
 	defer out()
-	switch {
-	case p.accept("not"):
+	if p.accept("not") {
 		n, err := p.value(q)
 		return not{n}, err
-	case p.accept("("):
-		n, err := p.value(q)
-		for err == nil && !p.accept(")") {
-			combine := p.operator()
-			if combine == nil {
-				return nil, p.unexpected(p.peek(), `")", "and" or "or"`)
-			}
-			var r node
-			r, err = p.value(q)
-			n = combine(n, r)
-		}
-		return n, err
 	}
-	n, err := p.primary(q)
-	if err != nil {
+	if !p.peek().is("(") {
+		return p.primary(q)
+	}
+	if _, ok, err := p.parenthesised(); err != nil {
 		return nil, err
+	} else if ok { // a number alone
+		return p.primary(q)
 	}
-	return q.scope.apply(n), nil
-}
-
-// primary parses one value.
-func (p *parser) primary(q qualifiers) (node, error) {
-	if p.startsSet() {
-		return p.valueSet(q)
-	}
-	t := p.next()
-	switch t.kind {
-	case number, dotted, colons, mac, name:
-	case keyword:
-		return nil, p.errorf(t, `%v is a word of the language; write \%s for something of that name`, t, t.text)
-	default:
-		return nil, p.unexpected(t, "an address, number or name")
-	}
-	switch {
-	case q.typ == "port":
-		return p.port(q, t)
-	case q.typ == "portrange":
-		return p.portRange(q, t)
-	case q.typ == "proto":
-		return p.proto(q, t)
-	case q.proto == "ether":
-		return p.ether(q, t)
-	}
-	return p.host(q, t)
-}
-
-// host returns what host and net mean, for the token and what follows it.
-func (p *parser) host(q qualifiers, t token) (node, error) {
-	var nets []netip.Prefix
-	var err error
-	switch t.kind {
-	case number, dotted:
-		nets, err = p.ipv4(q, t)
-	case colons:
-		bits := 128
-		if p.accept("/") {
-			if bits, err = p.prefixLength(128); err != nil {
-				return nil, err
-			}
+	p.next()
+	n, err := p.first(q)
+	for err == nil && !p.accept(")") {
+		combine := p.operator()
+		if combine == nil {
+			return nil, p.unexpected(p.peek(), `")", "and" or "or"`)
 		}
-		nets = []netip.Prefix{netip.PrefixFrom(t.addr, bits)}
-		if nets[0] != nets[0].Masked() {
-			return nil, p.errorf(t, "%v has bits set behind its first %d", t.addr, bits)
-		}
-	case mac:
-		return nil, p.errorf(t, "a MAC address needs ether in front: ether host %s", t.text)
-	default:
-		nets, err = p.named(q, t)
+		var r node
+		r, err = p.value(q)
+		n = combine(n, r)
 	}
-	if err != nil {
-		return nil, err
-	}
-	n := host{dir: q.dir, types: q.types(), nets: nets}
-	if !slices.ContainsFunc(n.nets, func(prefix netip.Prefix) bool {
-		return slices.ContainsFunc(n.types, func(typ uint32) bool { return (typ == header.TypeIP6) == prefix.Addr().Is6() })
-	}) {
-		return nil, p.errorf(t, "%q has no addresses like %s", q.proto, t.text)
-	}
-	return n, nil
-}
-
-// types returns the network headers whose addresses the qualifiers mean.
-func (q qualifiers) types() []uint32 {
-	switch q.proto {
-	case "ip":
-		return []uint32{header.TypeIP}
-	case "ip6":
-		return []uint32{header.TypeIP6}
-	case "arp":
-		return []uint32{header.TypeARP}
-	case "rarp":
-		return []uint32{typeRARP}
-	}
-	return []uint32{header.TypeIP, header.TypeARP, typeRARP, header.TypeIP6}
-}
-
-// ipv4 returns the network of an IPv4 address, or of the first bytes of one, with
-// its mask. A number alone is the whole address for host, and its first bytes for net.
-func (p *parser) ipv4(q qualifiers, t token) ([]netip.Prefix, error) {
-	var addr uint32
-	bits := 32
-	if t.kind == number {
-		addr = t.num
-		for q.typ == "net" && addr != 0 && addr>>24 == 0 {
-			addr, bits = addr<<8, bits-8
-		}
-	} else {
-		parts := strings.Split(t.text, ".")
-		for _, s := range parts {
-			var b uint32
-			for _, c := range s {
-				b = min(b*10+uint32(c-'0'), 256)
-			}
-			if b > 255 || s == "" {
-				return nil, p.errorf(t, "%s is not an IPv4 address", t.text)
-			}
-			addr = addr<<8 | b
-		}
-		if len(parts) > 4 {
-			return nil, p.errorf(t, "%s is not an IPv4 address", t.text)
-		}
-		bits = 8 * len(parts)
-		addr <<= 32 - bits
-	}
-	mask := ^uint32(0) << (32 - bits)
-	if t.kind == dotted {
-		given := p.peek()
-		switch {
-		case p.accept("/"):
-			n, err := p.prefixLength(32)
-			if err != nil {
-				return nil, err
-			}
-			if mask = ^uint32(0); n < 32 {
-				mask <<= 32 - n
-			}
-		case p.accept("mask"):
-			m := p.next()
-			if m.kind != dotted {
-				return nil, p.unexpected(m, "a mask such as 255.255.0.0")
-			}
-			mq, err := p.ipv4(qualifiers{typ: "mask"}, m)
-			if err != nil {
-				return nil, err
-			}
-			b := mq[0].Addr().As4()
-			mask = uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-		}
-		if (given.is("/") || given.is("mask")) && q.typ != "net" {
-			return nil, p.errorf(given, "a mask needs net in front: net %s", t.text)
-		}
-		if addr&^mask != 0 {
-			return nil, p.errorf(t, "%s has bits set outside its mask", t.text)
-		}
-	}
-	a := netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)})
-	n := 0
-	for ; n < 32 && mask<<n&(1<<31) != 0; n++ {
-	}
-	if n < 32 && mask<<n != 0 {
-		return nil, p.errorf(t, "a mask with holes is not supported")
-	}
-	return []netip.Prefix{netip.PrefixFrom(a, n)}, nil
-}
-
-// prefixLength parses the number behind a slash.
-func (p *parser) prefixLength(limit int) (int, error) {
-	t := p.next()
-	if t.kind != number || t.num > uint32(limit) {
-		return 0, p.unexpected(t, fmt.Sprintf("a prefix length from 0 to %d", limit))
-	}
-	return int(t.num), nil
-}
-
-// named looks up a host's or network's name.
-func (p *parser) named(q qualifiers, t token) ([]netip.Prefix, error) {
-	if p.opt.Names == nil {
-		return nil, p.errorf(t, "unknown host %v", t)
-	}
-	if q.typ == "net" {
-		prefix, err := p.opt.Names.Network(t.text)
-		if err != nil {
-			return nil, p.errorf(t, "unknown network %v: %v", t, err)
-		}
-		return []netip.Prefix{prefix}, nil
-	}
-	addrs, err := p.opt.Names.Hosts(t.text)
-	if err != nil {
-		return nil, p.errorf(t, "unknown host %v: %v", t, err)
-	}
-	var nets []netip.Prefix
-	for _, a := range addrs {
-		a = a.Unmap()
-		nets = append(nets, netip.PrefixFrom(a, a.BitLen()))
-	}
-	if len(nets) == 0 {
-		return nil, p.errorf(t, "host %v has no address", t)
-	}
-	return nets, nil
-}
-
-// ether returns what the value means after ether: proto, or a MAC address.
-func (p *parser) ether(q qualifiers, t token) (node, error) {
-	if p.opt.LinkType != header.LinkEthernet && !q.scoped {
-		// Inside a scope it is for the level to start with Ethernet.
-		name, _ := p.opt.LinkType.Name()
-		return nil, p.errorf(t, "packets of link type %s have no MAC addresses", name)
-	}
-	m := t.mac
-	switch {
-	case t.kind == mac:
-	case t.kind == name && p.opt.Names != nil:
-		var err error
-		if m, err = p.opt.Names.Ether(t.text); err != nil {
-			return nil, p.errorf(t, "unknown host %v: %v", t, err)
-		}
-	case t.kind == name:
-		return nil, p.errorf(t, "unknown host %v", t)
-	default:
-		return nil, p.unexpected(t, "a MAC address such as 52:54:00:12:34:56")
-	}
-	if len(m) != 6 {
-		return nil, p.errorf(t, "%v is no Ethernet address", m)
-	}
-	return ether{dir: q.dir, mac: [6]byte(m)}, nil
-}
-
-// proto returns what the value means after proto.
-func (p *parser) proto(q qualifiers, t token) (node, error) {
-	if q.proto == "ether" {
-		types := map[string]uint32{"ip": header.TypeIP, "ip6": header.TypeIP6, "arp": header.TypeARP, "rarp": typeRARP}
-		v, ok := types[t.text]
-		switch {
-		case t.kind == name && ok:
-			return etherType{v}, nil
-		case t.kind == number && t.num >= 0x600 && t.num <= 0xffff:
-			return etherType{t.num}, nil
-		}
-		return nil, p.unexpected(t, "an EtherType from 0x600 to 0xffff")
-	}
-	n := proto{types: ipTypes()}
-	switch q.proto {
-	case "ip":
-		n.types = n.types[:1]
-	case "ip6":
-		n.types = n.types[1:]
-	}
-	switch {
-	case t.kind == number && t.num <= 255:
-		n.num = t.num
-	case t.kind == name && p.opt.Names != nil:
-		v, err := p.opt.Names.Protocol(t.text)
-		if err != nil {
-			return nil, p.errorf(t, "unknown protocol %v: %v", t, err)
-		}
-		n.num = uint32(v)
-	case t.kind == name:
-		return nil, p.errorf(t, "unknown protocol %v", t)
-	default:
-		return nil, p.unexpected(t, "an IP protocol number from 0 to 255")
-	}
-	return n, nil
-}
-
-// protos returns the IP protocols that have ports, as far as the qualifiers
-// allow them.
-func (q qualifiers) protos() []uint32 {
-	switch q.proto {
-	case "tcp":
-		return []uint32{protoTCP}
-	case "udp":
-		return []uint32{protoUDP}
-	case "sctp":
-		return []uint32{protoSCTP}
-	}
-	return []uint32{protoTCP, protoUDP, protoSCTP}
-}
-
-func (p *parser) port(q qualifiers, t token) (node, error) {
-	n := port{dir: q.dir, protos: q.protos()}
-	if t.kind != number && t.kind != name {
-		return nil, p.unexpected(t, "a port number or name")
-	}
-	var err error
-	n.lo, n.protos, err = p.portNumber(q, t)
-	n.hi = n.lo
 	return n, err
 }
 
-// portNumber returns the port that t names, and the protocols that have it: a
-// service that is known for one protocol only means that one.
-func (p *parser) portNumber(q qualifiers, t token) (uint16, []uint32, error) {
-	if t.kind == number {
-		if t.num > 0xffff {
-			return 0, nil, p.errorf(t, "port %d is larger than 65535", t.num)
-		}
-		return uint16(t.num), q.protos(), nil
+// first parses the first value of a group, which in libpcap's grammar is no group
+// itself.
+func (p *parser) first(q qualifiers) (node, error) {
+	if !p.peek().is("(") {
+		return p.value(q)
 	}
-	if p.opt.Names == nil {
-		return 0, nil, p.errorf(t, "unknown port %v", t)
+	t := p.peek()
+	if _, ok, err := p.parenthesised(); err != nil || !ok {
+		return nil, p.errorf(t, "a group of values cannot start with another group")
 	}
-	if q.proto != "" {
-		v, err := p.opt.Names.Port(q.proto, t.text)
-		if err != nil {
-			return 0, nil, p.errorf(t, "unknown %s port %v: %v", q.proto, t, err)
-		}
-		return v, q.protos(), nil
-	}
-	tcp, err := p.opt.Names.Port("tcp", t.text)
-	udp, udpErr := p.opt.Names.Port("udp", t.text)
-	switch {
-	case err == nil && udpErr == nil && tcp == udp:
-		return tcp, q.protos(), nil
-	case err == nil:
-		return tcp, []uint32{protoTCP}, nil
-	case udpErr == nil:
-		return udp, []uint32{protoUDP}, nil
-	}
-	sctp, sctpErr := p.opt.Names.Port("sctp", t.text)
-	if sctpErr != nil {
-		return 0, nil, p.errorf(t, "unknown port %v: %v", t, err)
-	}
-	return sctp, []uint32{protoSCTP}, nil
+	return p.primary(q)
 }
 
-func (p *parser) portRange(q qualifiers, t token) (node, error) {
-	if t.kind == number {
-		return p.port(q, t)
+// parenthesised reports whether a number alone stands in the parentheses that come
+// next, and takes them off it.
+func (p *parser) parenthesised() (t token, ok bool, err error) {
+	i := 0
+	for p.tokens[i].is("(") {
+		i++
 	}
-	n := port{dir: q.dir, protos: q.protos()}
-	// A name may have dashes of its own: try each.
-	for i := range t.text {
-		if t.text[i] != '-' {
-			continue
-		}
-		lo, loErr := p.portEnd(q, t, 0, i)
-		hi, hiErr := p.portEnd(q, t, i+1, len(t.text))
-		if loErr == nil && hiErr == nil {
-			n.lo, n.hi = min(lo, hi), max(lo, hi)
-			return n, nil
+	if p.tokens[i].kind != number {
+		return t, false, nil
+	}
+	for k := range i {
+		if !p.tokens[i+1+k].is(")") {
+			return t, false, nil
 		}
 	}
-	if lo, hi, ok := strings.Cut(t.text, "-"); ok && lo != "" && hi != "" {
-		if _, err := p.portEnd(q, t, 0, len(lo)); err != nil {
-			return nil, err
-		}
-		_, err := p.portEnd(q, t, len(lo)+1, len(t.text))
+	t = p.tokens[i]
+	p.tokens = p.tokens[2*i:]
+	p.tokens[0] = t
+	return t, true, nil
+}
+
+// at returns how many shifts a primitive that stands here comes after.
+func (p *parser) at() int {
+	if p.scope != nil {
+		return 0
+	}
+	return len(p.shifts)
+}
+
+// linkType returns what packets start with where a primitive would look now: inside a
+// scope, and behind a tunnel, possibly Ethernet.
+func (p *parser) linkType() header.LinkType {
+	if p.scope != nil {
+		return header.LinkEthernet
+	}
+	return p.place.link
+}
+
+// linkName names it for an error.
+func (p *parser) linkName() string {
+	name, _ := p.linkType().Name()
+	return name
+}
+
+// shift counts a primitive that shifts what comes after it, if it is outside a scope.
+func (p *parser) shift(t token, n node) (node, error) {
+	if p.scope != nil {
+		return n, nil
+	}
+	p.shifts = append(p.shifts, n)
+	if len(p.shifts) > maxShifts {
+		return nil, p.errorf(t, "more than %d primitives that move what comes after them", maxShifts)
+	}
+	p.place = p.place.behind(n)
+	return n, nil
+}
+
+// maxShifts bounds how far primitives are shifted.
+const maxShifts = 256
+
+// shifting parses vlan, mpls and pppoes.
+func (p *parser) shifting() (node, error) {
+	t := p.next()
+	n := identified{at: p.at()}
+	id, ok, err := p.optionalNumber()
+	if err != nil {
 		return nil, err
 	}
-	return nil, p.unexpected(t, "a range of ports such as 6000-6008")
+	n.hasID, n.id = ok, id.num
+	most, what := uint32(0xfff), "VLAN ID"
+	switch t.text {
+	case "mpls":
+		most, what = 0xfffff, "MPLS label"
+	case "pppoes":
+		most, what = 0xffff, "PPPoE session"
+	}
+	if ok && id.num > most {
+		return nil, p.errorf(id, "%s %d is larger than %d", what, id.num, most)
+	}
+	if p.scope == nil && p.place.labels > 0 && !t.is("mpls") {
+		return nil, p.errorf(t, "behind MPLS labels only IP can be looked for, not %s", t.text)
+	}
+	link := p.linkType()
+	switch t.text {
+	case "vlan":
+		if link != header.LinkEthernet {
+			return nil, p.errorf(t, "packets of link type %s have no VLAN tags", p.linkName())
+		}
+		return p.shift(t, vlan{n})
+	case "mpls":
+		if link != header.LinkEthernet && link != header.LinkPPP {
+			return nil, p.errorf(t, "packets of link type %s have no MPLS labels", p.linkName())
+		}
+		return p.shift(t, mpls{n})
+	}
+	return p.shift(t, pppoe{n})
 }
 
-// portEnd returns one end of a range: the port that t.text[from:to] names.
-func (p *parser) portEnd(q qualifiers, t token, from, to int) (uint16, error) {
-	start := t.end - len(t.text) // behind a backslash
-	w, err := word(p.text, start+from, start+to, nil)
-	if err != nil {
-		return 0, err
+// captured parses a primitive about the capture and not the packet.
+func (p *parser) captured() (node, error) {
+	t := p.next()
+	if p.scope != nil {
+		return nil, p.errorf(t, "%s is about the whole packet, and cannot stand inside a scope", t.text)
 	}
-	if w.kind != number && w.kind != name {
-		return 0, p.unexpected(w, "a port number or name")
+	at, link := p.at(), p.place.link
+	if t.is("ifindex") {
+		index, err := p.number("the index of an interface")
+		switch {
+		case err != nil:
+			return nil, err
+		case link == header.LinkSLL2:
+			return same(at, fromLink, 4, 4, ^uint32(0), index.num), nil
+		case p.opt.Origin == OriginFile:
+			return nil, p.errorf(t, "packets of link type %s in a file have no interface index", p.linkName())
+		}
+		return compare{a: meta{ir.MetaIfindex}, b: constant{index.num}}, nil
 	}
-	v, _, err := p.portNumber(q, w)
-	return v, err
+	op := equal
+	if t.is("inbound") {
+		op = notEqual
+	}
+	switch {
+	case link == header.LinkSLL:
+		return compared(at, fromLink, 0, 2, 0xffff, op, ir.PacketOutgoing), nil
+	case link == header.LinkSLL2:
+		return compared(at, fromLink, 10, 1, 0xff, op, ir.PacketOutgoing), nil
+	case p.opt.Origin == OriginFile:
+		return nil, p.errorf(t, "packets of link type %s in a file have no direction", p.linkName())
+	}
+	return compare{a: meta{ir.MetaType}, b: constant{ir.PacketOutgoing}, op: op}, nil
 }

@@ -55,12 +55,19 @@ func Plain(text string, opt PlainOptions) (string, error) {
 	if opt.Stack != nil && opt.LinkType != header.LinkEthernet {
 		return "", errors.New("a stack starts with Ethernet, and so must the packets")
 	}
-	tree, err := parse(text, opt.Options)
+	tree, shifts, err := parse(text, opt.Options)
 	if err != nil {
 		return "", err
 	}
 	if anyOf(tree, hasSet) {
 		return "", &Error{text, 0, len(text), "pcap-filter has no sets; with few entries, write them with or"}
+	}
+	plain := !usesTunnels(tree) && opt.Stack == nil
+	if plain && len(shifts) > 0 {
+		return text, nil
+	}
+	if slices.ContainsFunc(shifts, func(n node) bool { _, ok := n.(tunnel); return !ok }) {
+		return "", errors.New("vlan, mpls and pppoes move what plain text looks at, so they cannot stand beside what looks into tunnels; outer vlan does not move anything")
 	}
 	if opt.Stack != nil {
 		opt.Extensions = header.MaxExtensions // it says how many there are
@@ -73,10 +80,13 @@ func Plain(text string, opt PlainOptions) (string, error) {
 			return "", err
 		}
 	} else {
-		c = p.expr(merge(tree), view{frame: plain}, true)
+		c = p.expr(merge(tree), view{where: behindLink}, true)
 	}
 	if p.err == nil && len(c.text) > maxPlain {
 		p.err = fmt.Errorf("the text would be %d KiB long, more than %d: with a smaller depth, fewer VLAN tags or fewer extension headers it is shorter", len(c.text)>>10, maxPlain>>10)
+	}
+	if p.err != nil && plain {
+		return text, nil
 	}
 	if p.err != nil {
 		return "", p.err
@@ -127,7 +137,7 @@ func (s sum) String() string {
 // view is where a primitive looks, in one of the kinds of packets that the text
 // lists.
 type view struct {
-	frame frame
+	where where
 	// start is where the level starts, id the header that it starts with; None if
 	// nothing of the table does.
 	start sum
@@ -137,6 +147,15 @@ type view struct {
 	typ uint32
 	l3  sum
 }
+
+// where says what kind of place a view is.
+type where uint8
+
+const (
+	behindLink where = iota // right behind the link header, where libpcap looks
+	inTunnel                // behind a tunnel primitive
+	atLevel                 // in a scope
+)
 
 // plainer writes the text. Methods return never once err is set.
 type plainer struct {
@@ -442,6 +461,8 @@ func (p *plainer) lookup(terms []header.LenTerm, at sum) (string, bool) {
 // it does not.
 func keeps(n node) (holds, fails bool) {
 	switch n := n.(type) {
+	case phrase:
+		return keeps(n.x)
 	case and:
 		aHolds, aFails := keeps(n.a)
 		bHolds, bFails := keeps(n.b)
@@ -468,8 +489,12 @@ func settled(n node) bool {
 		return settled(n.a) && settled(n.b)
 	case not:
 		return settled(n.x)
-	case scope, length, always:
+	case scope, always:
 		return true
+	case phrase:
+		return settled(n.x)
+	case compare:
+		return isLen(n.a) && isLen(n.b)
 	}
 	return false
 }
@@ -482,12 +507,12 @@ func (p *plainer) expr(n node, v view, wide bool) cond {
 	}
 	switch n := n.(type) {
 	case and:
-		if same, _ := keeps(n.a); same || v.frame == scoped || settled(n.b) {
+		if same, _ := keeps(n.a); same || v.where == atLevel || settled(n.b) {
 			return p.and(p.expr(n.a, v, wide), p.expr(n.b, v, wide))
 		}
 		return p.then(n, v, wide, everHolds, neverHolds)
 	case or:
-		if _, same := keeps(n.a); same || v.frame == scoped || settled(n.b) {
+		if _, same := keeps(n.a); same || v.where == atLevel || settled(n.b) {
 			return p.or(p.expr(n.a, v, wide), p.expr(n.b, v, wide))
 		}
 		return p.then(n, v, wide, everHolds, neverHolds)
@@ -498,16 +523,26 @@ func (p *plainer) expr(n node, v view, wide bool) cond {
 	case scope:
 		return p.scope(n, wide)
 	case tunnel:
-		return p.tunnels(v, func(h *header.Header, at sum) cond { return p.match(n, h, at) })
+		return p.tunnels(v, p.extensions(n, v), func(h *header.Header, at sum) cond { return p.match(n, h, at) })
+	}
+	if phrase, ok := n.(phrase); ok {
+		if v.where == behindLink && p.opt.Stack == nil {
+			return p.write(single, phrase.text)
+		}
+		return p.expr(phrase.x, v, wide)
 	}
 	switch {
-	case v.frame == shifted && p.opt.OuterOnly:
+	case v.where == inTunnel && p.opt.OuterOnly:
 		if wide {
 			return cond{op: ever}
 		}
 		return cond{}
-	case v.frame == plain && p.opt.Stack == nil:
-		return p.write(single, keywords(n))
+	case v.where == behindLink && p.opt.Stack == nil:
+		text := keywords(n)
+		if text == "" {
+			p.unable(n)
+		}
+		return p.write(single, text)
 	}
 	return p.primitive(n, v)
 }
@@ -542,7 +577,7 @@ func (p *plainer) then(n node, v view, wide bool, yes, no func(view) cond) cond 
 	case not:
 		return p.then(n.x, v, wide, no, yes)
 	case tunnel:
-		in := p.tunnels(v, func(h *header.Header, at sum) cond { return p.enter(n, h, at, yes) })
+		in := p.tunnels(v, p.extensions(n, v), func(h *header.Header, at sum) cond { return p.enter(n, h, at, yes) })
 		out := no(v)
 		if out.op == never {
 			return in
@@ -566,7 +601,7 @@ func (p *plainer) scope(s scope, wide bool) cond {
 		return p.or(any...)
 	}
 	return p.starts(func(id header.ID) cond {
-		return p.levels(s, 0, view{frame: scoped, id: id}, wide)
+		return p.levels(s, 0, view{where: atLevel, id: id}, wide)
 	})
 }
 
@@ -591,9 +626,9 @@ func (p *plainer) levels(s scope, k int, v view, wide bool) cond {
 		here = p.here(s, k, v, wide)
 	}
 	if k < s.last && here.op != ever {
-		deeper = p.tunnels(v, func(h *header.Header, at sum) cond {
+		deeper = p.tunnels(v, p.opt.Extensions, func(h *header.Header, at sum) cond {
 			return p.payload(h, at, nil, func(id header.ID, at sum) cond {
-				return p.levels(s, k+1, view{frame: scoped, id: id, start: at}, wide)
+				return p.levels(s, k+1, view{where: atLevel, id: id, start: at}, wide)
 			})
 		})
 	}
@@ -633,8 +668,10 @@ func networks(n node) (types []uint32) {
 			more = n.types
 		case proto:
 			more = n.types
-		case etherType:
+		case linkProto:
 			more = []uint32{n.num}
+		case compare:
+			more = n.types()
 		case port, tunnel:
 			more = ipTypes()
 		}
@@ -671,7 +708,7 @@ func (p *plainer) byType(v view, types []uint32, f func(typ uint32, l3 sum) cond
 		}
 		return cond{}
 	}
-	if v.frame == plain && v.id == header.None {
+	if v.where == behindLink && v.id == header.None {
 		return p.starts(func(id header.ID) cond {
 			v.id = id
 			return p.byType(v, types, f)
@@ -682,7 +719,7 @@ func (p *plainer) byType(v view, types []uint32, f func(typ uint32, l3 sum) cond
 	case h == nil:
 		return cond{}
 	case h.Class == header.Link:
-		return p.behind(h, v.start, v.frame == scoped, p.opt.Tags, types, f)
+		return p.behind(h, v.start, v.where == atLevel, p.opt.Tags, types, f)
 	case slices.Contains(types, startType(v.id)):
 		return f(startType(v.id), v.start)
 	}
@@ -766,9 +803,9 @@ func form(h *header.Header) string {
 
 // tunnels returns the condition that f holds for a tunnel header that the view's transport
 // header is, or that is behind UDP.
-func (p *plainer) tunnels(v view, f func(h *header.Header, at sum) cond) cond {
+func (p *plainer) tunnels(v view, extensions int, f func(h *header.Header, at sum) cond) cond {
 	return p.byType(v, ipTypes(), func(typ uint32, l3 sum) cond {
-		return p.transport(typ, l3, p.opt.Extensions, func(h *header.Header, at, end sum) cond {
+		return p.transport(typ, l3, extensions, func(h *header.Header, at, end sum) cond {
 			var bs []branch
 			for _, r := range h.Next.Rules {
 				to := f
@@ -783,6 +820,15 @@ func (p *plainer) tunnels(v view, f func(h *header.Header, at sum) cond) cond {
 			return p.among(bs)
 		})
 	})
+}
+
+// extensions returns behind how many extension headers a tunnel primitive looks: geneve
+// and vxlan outside scopes are libpcap's, and look behind none.
+func (p *plainer) extensions(n tunnel, v view) int {
+	if v.where != atLevel && (n.word == "geneve" || n.word == "vxlan") {
+		return 0
+	}
+	return p.opt.Extensions
 }
 
 // ports is tunnels for a UDP header at an offset.
@@ -921,9 +967,9 @@ func (p *plainer) either(t tunnel, h *header.Header, at sum, here func(claim) co
 func (p *plainer) enter(t tunnel, h *header.Header, at sum, yes func(view) cond) cond {
 	return p.either(t, h, at, func(c claim) cond {
 		same := true
-		nowhere := yes(view{frame: shifted})
+		nowhere := yes(view{where: inTunnel})
 		known := p.payload(h, at, c.tests, func(id header.ID, at sum) cond {
-			then := yes(view{frame: shifted, id: id, start: at})
+			then := yes(view{where: inTunnel, id: id, start: at})
 			same = same && then == nowhere
 			return then
 		})
@@ -946,15 +992,20 @@ func (p *plainer) enter(t tunnel, h *header.Header, at sum, yes func(view) cond)
 // primitive returns the condition of a primitive at a view.
 func (p *plainer) primitive(n node, v view) cond {
 	switch n := n.(type) {
-	case etherType:
+	case linkProto:
+		if n.num <= maxLLC || n.num == anyLLC || n.num == typeIPX || n.num == typeATALK || n.num == typeAARP {
+			return p.unable(n)
+		}
 		return p.byType(v, []uint32{n.num}, func(uint32, sum) cond { return cond{op: ever} })
+	case compare:
+		return p.compare(n, v)
 	case proto:
 		return p.byType(v, n.types, func(typ uint32, l3 sum) cond { return p.proto(v, typ, l3, n.num) })
 	case host:
 		return p.byType(v, n.types, func(typ uint32, l3 sum) cond { return p.host(n, typ, l3) })
 	case port:
 		extensions := 0
-		if v.frame == scoped {
+		if v.where == atLevel {
 			extensions = p.opt.Extensions
 		}
 		return p.byType(v, ipTypes(), func(typ uint32, l3 sum) cond {
@@ -971,18 +1022,8 @@ func (p *plainer) primitive(n node, v view) cond {
 			at := v.start.plus(uint32(f.Off))
 			return p.bytes(at, n.mac[:], 8*len(n.mac))
 		})
-	case length:
-		text := "len"
-		switch s := v.start; {
-		case v.frame != scoped:
-		case len(s.terms) > 0:
-			text += fmt.Sprintf(" - (%v)", s)
-		case s.n > 0:
-			text += fmt.Sprintf(" - %v", s)
-		}
-		return p.write(single, fmt.Sprintf("%s %s %d", text, n.op, n.n))
 	}
-	return cond{}
+	return p.unable(n)
 }
 
 // String returns the relation as it is written.
@@ -1011,12 +1052,20 @@ func (p *plainer) host(n host, typ uint32, l3 sum) cond {
 		s, d = "spa", "tpa"
 	}
 	var any []cond
-	for _, prefix := range n.nets {
-		if prefix.Addr().Is6() == (typ == header.TypeIP6) {
-			any = append(any, p.pair(h, s, d, n.dir, func(f *header.Field) cond {
-				return p.bytes(l3.plus(uint32(f.Off)), prefix.Addr().AsSlice(), prefix.Bits())
-			}))
+	for _, a := range n.nets {
+		if a.is4 == (typ == header.TypeIP6) {
+			continue
 		}
+		any = append(any, p.pair(h, s, d, n.dir, func(f *header.Field) cond {
+			at := l3.plus(uint32(f.Off))
+			if a.is4 {
+				if a.mask == 0 {
+					return cond{op: ever}
+				}
+				return p.equals(at, 4, a.mask, a.addr)
+			}
+			return p.bytes(at, a.prefix.Addr().AsSlice(), a.prefix.Bits())
+		}))
 	}
 	return p.or(any...)
 }
@@ -1056,7 +1105,7 @@ func (p *plainer) port(n port, l4 sum) cond {
 func (p *plainer) proto(v view, typ uint32, l3 sum, num uint32) cond {
 	network := p.networkHeader(typ)
 	starts := p.tests(network, l3, is(network, num))
-	if v.frame != scoped {
+	if v.where != atLevel {
 		if typ == header.TypeIP {
 			return starts
 		}
@@ -1098,7 +1147,7 @@ func (p *plainer) inStack(n node) (cond, error) {
 	if err != nil {
 		return cond{}, err
 	}
-	c := p.expr(n, view{frame: plain, id: header.Ether}, true)
+	c := p.expr(n, view{where: behindLink, id: header.Ether}, true)
 	if c.op == never && p.err == nil {
 		return c, fmt.Errorf("no packet with the stack %v is selected by the expression", s)
 	}
@@ -1110,7 +1159,7 @@ func (p *plainer) inStack(n node) (cond, error) {
 
 // level returns the view of a level of the stack.
 func (p *plainer) level(k int) view {
-	v := view{frame: scoped}
+	v := view{where: atLevel}
 	for _, l := range p.opt.Stack.Layers {
 		switch {
 		case l.Level != k || l.Class == header.Tunnel:
@@ -1133,26 +1182,28 @@ func networkType(id header.ID) uint32 {
 	return startType(id)
 }
 
-// keywords returns a primitive in the words of pcap-filter(7).
+// keywords returns a primitive in the words of pcap-filter(7); "" if it has none.
 func keywords(n node) string {
 	dir := func(d direction) string { return [...]string{"", "src ", "dst ", "src and dst "}[d] }
 	switch n := n.(type) {
-	case etherType:
+	case linkProto:
 		if w := typeWord(n.num); w != "" {
 			return w
 		}
 		return fmt.Sprintf("ether proto 0x%04x", n.num)
 	case proto:
-		for _, w := range []string{"tcp", "udp", "sctp", "icmp", "icmp6"} {
-			if fmt.Sprint(protocol(w)) == fmt.Sprint(n) {
+		for w, num := range map[string]uint32{"tcp": protoTCP, "udp": protoUDP, "sctp": protoSCTP} {
+			if n.num == num && len(n.types) == 2 {
 				return w
 			}
 		}
 		return typesWord(n.types) + fmt.Sprintf("proto %d", n.num)
+	case chain:
+		return typesWord([]uint32{n.typ}) + fmt.Sprintf("protochain %d", n.num)
 	case host:
 		var any []string
-		for _, prefix := range n.nets {
-			any = append(any, typesWord(n.types)+dir(n.dir)+netWord(prefix))
+		for _, a := range n.nets {
+			any = append(any, typesWord(n.types)+dir(n.dir)+a.String())
 		}
 		if len(any) == 1 {
 			return any[0]
@@ -1161,7 +1212,7 @@ func keywords(n node) string {
 	case port:
 		of := ""
 		if len(n.protos) == 1 {
-			of = keywords(proto{ipTypes(), n.protos[0]}) + " "
+			of = keywords(proto{types: ipTypes(), num: n.protos[0]}) + " "
 		}
 		if n.lo == n.hi {
 			return of + dir(n.dir) + fmt.Sprintf("port %d", n.lo)
@@ -1169,8 +1220,6 @@ func keywords(n node) string {
 		return of + dir(n.dir) + fmt.Sprintf("portrange %d-%d", n.lo, n.hi)
 	case ether:
 		return "ether " + dir(n.dir) + fmt.Sprintf("host %02x:%02x:%02x:%02x:%02x:%02x", n.mac[0], n.mac[1], n.mac[2], n.mac[3], n.mac[4], n.mac[5])
-	case length:
-		return fmt.Sprintf("len %v %d", n.op, n.n)
 	}
 	return ""
 }
@@ -1187,9 +1236,165 @@ func typesWord(types []uint32) string {
 	return ""
 }
 
-func netWord(prefix netip.Prefix) string {
-	if prefix.IsSingleIP() {
-		return "host " + prefix.Addr().String()
+// String returns the network as it is written.
+func (a network) String() string {
+	b := func(v uint32) netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
 	}
-	return "net " + prefix.String()
+	switch {
+	case a.is4 && a.mask == ^uint32(0):
+		return "host " + b(a.addr).String()
+	case a.is4 && bits.OnesCount32(a.mask) == bits.LeadingZeros32(^a.mask):
+		return fmt.Sprintf("net %v/%d", b(a.addr), bits.OnesCount32(a.mask))
+	case a.is4:
+		return fmt.Sprintf("net %v mask %v", b(a.addr), b(a.mask))
+	case a.prefix.IsSingleIP():
+		return "host " + a.prefix.Addr().String()
+	}
+	return "net " + a.prefix.String()
+}
+
+// unable says that a primitive cannot be written.
+func (p *plainer) unable(n node) cond {
+	if p.err == nil {
+		what := "this"
+		switch n := n.(type) {
+		case chain:
+			what = "protochain inside a tunnel"
+		case vlan:
+			what = "vlan inside a scope"
+		case mpls:
+			what = "mpls inside a scope"
+		case pppoe:
+			what = "pppoes inside a scope"
+		case linkProto:
+			what = fmt.Sprintf("what an LLC header carries (%#x) inside a tunnel", n.num)
+		case compare:
+			what = "a relation of bytes of several protocols inside a tunnel"
+		}
+		p.err = fmt.Errorf("%s cannot be expressed in plain pcap-filter text", what)
+	}
+	return cond{}
+}
+
+func isLen(n number32) bool {
+	switch n := n.(type) {
+	case field, meta:
+		return false
+	case operation:
+		return isLen(n.a) && isLen(n.b)
+	}
+	return true
+}
+
+// of returns the IP protocol or the EtherType that all bytes of a relation are of. Ok is
+// false if there are several.
+func (n compare) of() (protocol *proto, link *linkProto, ok bool) {
+	for _, c := range n.checks {
+		if c, is := c.(proto); is {
+			if protocol != nil && protocol.num != c.num {
+				return nil, nil, false
+			}
+			protocol = &c
+		}
+	}
+	for _, c := range n.checks {
+		switch c := c.(type) {
+		case notLater: // a transport header says the same
+		case linkProto:
+			if link != nil && link.num != c.num {
+				return nil, nil, false
+			}
+			link = &c
+		}
+	}
+	return protocol, link, true
+}
+
+// types returns the EtherTypes for which the relation can hold, none if for all.
+func (n compare) types() []uint32 {
+	protocol, link, _ := n.of()
+	switch {
+	case link != nil:
+		return []uint32{link.num}
+	case protocol != nil:
+		return protocol.types
+	}
+	return nil
+}
+
+// compare returns the condition of a relation at a view.
+func (p *plainer) compare(n compare, v view) cond {
+	protocol, _, ok := n.of()
+	if !ok {
+		return p.unable(n)
+	}
+	bases := map[base]sum{fromLink: v.start}
+	relation := func() cond {
+		a, aok := p.number(n.a, v, bases)
+		b, bok := p.number(n.b, v, bases)
+		if !aok || !bok {
+			return p.unable(n)
+		}
+		return p.write(single, fmt.Sprintf("%s %v %s", a, n.op, b))
+	}
+	types := n.types()
+	if len(types) == 0 {
+		if !isLen(n.a) && v.id != header.Ether {
+			return cond{}
+		}
+		return relation()
+	}
+	return p.byType(v, types, func(typ uint32, l3 sum) cond {
+		bases[fromNetwork] = l3
+		if protocol == nil {
+			return relation()
+		}
+		extensions := 0
+		if v.where == atLevel {
+			extensions = p.opt.Extensions
+		}
+		return p.transport(typ, l3, extensions, func(h *header.Header, at, end sum) cond {
+			bases[fromTransport], bases[fromTransport6] = end, end
+			return p.and(p.leads(h, at, []uint32{protocol.num}, h.Later), relation())
+		})
+	})
+}
+
+// number returns the text for a number; ok is false if it has bytes of what is in no
+// known place.
+func (p *plainer) number(n number32, v view, bases map[base]sum) (text string, ok bool) {
+	switch n := n.(type) {
+	case constant:
+		return fmt.Sprint(n.v), true
+	case packetLen:
+		switch s := v.start; {
+		case v.where != atLevel || s.n == 0 && len(s.terms) == 0:
+			return "len", true
+		case len(s.terms) > 0:
+			return fmt.Sprintf("(len - (%v))", s), true
+		default:
+			return fmt.Sprintf("(len - %v)", s), true
+		}
+	case field:
+		at, ok := bases[n.base]
+		if !ok {
+			return "", false
+		}
+		if c, is := n.index.(constant); is {
+			return p.load(at.plus(c.v), n.size), true
+		}
+		index, ok := p.number(n.index, v, bases)
+		return p.load(at.add(index), n.size), ok
+	case operation:
+		a, aok := p.number(n.a, v, bases)
+		b, bok := p.number(n.b, v, bases)
+		return fmt.Sprintf("(%s %v %s)", a, n.op, b), aok && bok
+	}
+	return "", false
+}
+
+// String returns the operator as it is written.
+func (o operator) String() string {
+	return [...]string{"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"}[o]
 }

@@ -415,7 +415,7 @@ func TestPlainText(t *testing.T) {
 		{"host 10.0.0.1 and not (tcp port http or ip6 net 2001:db8::/32)", "", "host 10.0.0.1 and not (tcp port 80 or ip6 net 2001:db8::/32)"},
 		{"src and dst net 10", "", "src and dst net 10.0.0.0/8"},
 		{"host both", "", "(host 10.0.0.1 or host 2001:db8::1)"},
-		{"ether src router and less 100 or udp portrange 5-9 or proto 50", "", "(ether src host 02:00:00:00:00:01 and len <= 100) or udp portrange 5-9 or proto 50"},
+		{"ether src router and less 100 or udp portrange 5-9 or proto 50", "", "(ether src host 02:00:00:00:00:01 and less 100) or udp portrange 5-9 or proto 50"},
 		{"outer host 10.0.0.1", "", "(ether[12:2] = 0x0800 and (ether[26:4] = 0x0a000001 or ether[30:4] = 0x0a000001)) or " +
 			"((ether[12:2] = 0x0806 or ether[12:2] = 0x8035) and (ether[28:4] = 0x0a000001 or ether[38:4] = 0x0a000001))"},
 		{"gre", "", "(ether[12:2] = 0x0800 and ether[20:4] & 0x1fff00ff = 0x0000002f and ether[14+((ether[14]&0xf)<<2):2] & 0x4007 = 0) or " +
@@ -456,7 +456,7 @@ func TestPlainErrors(t *testing.T) {
 		{"tcp", func(o *PlainOptions) { o.Depth = 9 }, "depth 9 is not between 1 and 8"},
 		{"tcp", func(o *PlainOptions) { o.Tags = 5 }, "5 VLAN tags are not between 0 and 4"},
 		{"tcp", func(o *PlainOptions) { o.Extensions = -1 }, "-1 extension headers are not between 0 and 6"},
-		{"tcp", func(o *PlainOptions) { o.LinkType = 9 }, "link type 9 is not supported by filters"},
+		{"tcp", func(o *PlainOptions) { o.LinkType = 99 }, "link type 99 is not supported by filters"},
 		{"inner (arp and tcp)", func(*PlainOptions) {}, "no packet is selected by this, within the bounds, at column 1"},
 		{"inner tcp", func(o *PlainOptions) { o.Stack, _ = stack.Parse(o.Table, "ip/udp") }, "no packet with the stack ip/udp is selected by the expression"},
 	} {

@@ -21,14 +21,16 @@ func testOptions() Options {
 // level. It shares neither the lowering nor the intermediate form.
 type reference struct {
 	opt    Options
+	shifts []node
 	data   []byte
 	length uint32
-	levels []place
+	levels []spot
 }
 
-// place is where a primitive looks.
-type place struct {
-	exists         bool
+// spot is where a primitive looks.
+type spot struct {
+	// Inside a scope:
+	scoped, exists bool
 	start          int // of the level
 	ether          bool
 	typ            uint32 // EtherType of the network header
@@ -36,16 +38,21 @@ type place struct {
 	proto          int // IP protocol, -1 if none
 	l4             int // -1 if there is none
 	tunnels        []header.Layer
-	scoped, behind bool // behind a tunnel primitive
+	tags           []header.Layer
+	// Outside: what starts with link at base, moved by the shifts from the index on.
+	link    header.LinkType
+	base    int
+	typeOff int // of linkTyped, where the type is
+	from    int
 }
 
-func newReference(opt Options, data []byte, length uint32) *reference {
-	r := &reference{opt: opt, data: data, length: length, levels: make([]place, opt.Depth+1)}
+func newReference(opt Options, shifts []node, data []byte, length uint32) *reference {
+	r := &reference{opt: opt, shifts: shifts, data: data, length: length, levels: make([]spot, opt.Depth+1)}
 	layers := opt.Table.Walk(nil, opt.LinkType, data, opt.Depth)
 	for i, l := range layers {
 		p := &r.levels[l.Level]
 		if !p.exists {
-			*p = place{exists: true, scoped: true, start: int(l.Off), proto: -1, l4: -1}
+			*p = spot{exists: true, scoped: true, start: int(l.Off), proto: -1, l4: -1}
 		}
 		r.layer(p, l, i+1 < len(layers))
 	}
@@ -54,7 +61,7 @@ func newReference(opt Options, data []byte, length uint32) *reference {
 		last := layers[n-1]
 		next := last.Follows(data)
 		if h := opt.Table.Header(next); h != nil && h.Class != header.Tunnel && int(last.End()+h.Min) <= len(data) {
-			p := place{exists: true, scoped: true, start: int(last.End()), proto: -1, l4: -1, l3: int(last.End()), typ: startType(next)}
+			p := spot{exists: true, scoped: true, start: int(last.End()), proto: -1, l4: -1, l3: int(last.End()), typ: startType(next)}
 			r.levels[last.Level+1] = p
 		}
 	}
@@ -62,7 +69,7 @@ func newReference(opt Options, data []byte, length uint32) *reference {
 }
 
 // layer adds a header to its level.
-func (r *reference) layer(p *place, l header.Layer, more bool) {
+func (r *reference) layer(p *spot, l header.Layer, more bool) {
 	switch l.Class {
 	case header.Link:
 		p.ether = l.ID == header.Ether
@@ -70,6 +77,9 @@ func (r *reference) layer(p *place, l header.Layer, more bool) {
 	case header.Tag:
 		v, _ := l.Value(r.data, "type")
 		p.typ, p.l3 = v, int(l.End())
+		if l.Class == header.Tag {
+			p.tags = append(p.tags, l)
+		}
 	case header.Network, header.Extension:
 		if p.l3 == 0 || l.Class == header.Network {
 			p.l3 = int(l.Off)
@@ -115,7 +125,7 @@ func truth(b bool) outcome {
 }
 
 // eval returns the outcome at p, and where a primitive behind n looks.
-func (r *reference) eval(n node, p place) (outcome, place) {
+func (r *reference) eval(n node, p spot) (outcome, spot) {
 	switch n := n.(type) {
 	case and:
 		o, q := r.eval(n.a, p)
@@ -138,6 +148,8 @@ func (r *reference) eval(n node, p place) (outcome, place) {
 		default:
 			return o, q
 		}
+	case phrase:
+		return r.eval(n.x, p)
 	case scope:
 		for i := n.first; i <= n.last; i++ {
 			if l := r.levels[i]; l.exists {
@@ -173,32 +185,166 @@ func (r *reference) num(off, size int) (v uint32, ok bool) {
 	return v, ok
 }
 
-// typeOf returns the EtherType where p looks.
-func (r *reference) typeOf(p place) (uint32, bool) {
-	if p.scoped || p.behind {
-		return p.typ, true
+// place returns where p looks, outside scopes.
+func (r *reference) place(p spot, at int) place {
+	pl := startsWith(p.link)
+	for _, n := range r.shifts[min(p.from, at):at] {
+		if _, ok := n.(tunnel); !ok {
+			pl = pl.behind(n)
+		}
 	}
-	return r.num(12, 2)
+	return pl
 }
 
-func (r *reference) leaf(n node, p place) outcome {
-	l3 := p.l3
-	if !p.scoped && !p.behind {
-		l3 = 14
+// network returns where the network header is.
+func (r *reference) network(p spot, at int) int {
+	if p.scoped {
+		return p.l3
 	}
+	pl := r.place(p, at)
+	return p.base + int(pl.payload+pl.network)
+}
+
+// typeOf returns the EtherType of what p looks at: 1 if it is none that counts.
+func (r *reference) typeOf(p spot, at int) (uint32, bool) {
+	if p.scoped {
+		return p.typ, true
+	}
+	pl := r.place(p, at)
+	if pl.labels > 0 {
+		off := p.base + int(pl.payload+pl.network)
+		bottom, ok := r.num(off-2, 1)
+		if !ok || bottom&1 == 0 {
+			return 1, ok
+		}
+		version, ok := r.num(off, 1)
+		return map[uint32]uint32{4: header.TypeIP, 6: header.TypeIP6}[version>>4], ok
+	}
+	switch pl.link {
+	case header.LinkEthernet:
+		return r.num(p.base+int(pl.typ), 2)
+	case linkTyped:
+		return r.num(p.typeOff+int(pl.typ), 2)
+	case header.LinkIPv4:
+		return header.TypeIP, true
+	case header.LinkIPv6:
+		return header.TypeIP6, true
+	case header.LinkPPP:
+		v, ok := r.num(p.base+int(pl.typ), 2)
+		for _, t := range []uint32{header.TypeIP, header.TypeIP6, typeMPLS} {
+			if pppProtocol(t) == v {
+				return t, ok
+			}
+		}
+		return v, ok
+	}
+	return 1, true
+}
+
+// number returns the value of n; ok is false where it is beyond the packet or divided by 0.
+func (r *reference) number(n number32, p spot) (uint32, bool) {
+	switch n := n.(type) {
+	case constant:
+		return n.v, true
+	case packetLen:
+		if p.scoped {
+			return r.length - uint32(p.start), true
+		}
+		return r.length, true
+	case field:
+		index, ok := r.number(n.index, p)
+		if !ok || index > 1<<30 {
+			return 0, false
+		}
+		l3 := r.network(p, n.at)
+		pl := r.place(p, n.at)
+		off := map[base]int{fromNetwork: l3, fromTransport6: l3 + 40}[n.base]
+		switch {
+		case p.scoped && n.base == fromLink:
+			if off = p.start; !p.ether {
+				return 0, false
+			}
+		case p.scoped && n.base == fromPayload:
+			off = p.l3
+		case p.scoped && n.base == fromISO:
+			off = p.l3 + 3
+		case p.scoped && n.base >= fromTransport:
+			if off = p.l4; off < 0 {
+				return 0, false
+			}
+		case n.base == fromLink:
+			if off = p.base + int(pl.header); p.from > 0 && pl.link != header.LinkEthernet {
+				return 0, false
+			}
+		case n.base == fromPayload:
+			off = p.base + int(pl.payload)
+		case n.base == fromISO:
+			off = p.base + int(pl.payload+pl.iso)
+		case n.base == fromTransport:
+			ihl, ok := r.num(l3, 1)
+			if !ok {
+				return 0, false
+			}
+			off = l3 + int(ihl&15)*4
+		}
+		return r.num(off+int(index), int(n.size))
+	case operation:
+		a, aok := r.number(n.a, p)
+		b, bok := r.number(n.b, p)
+		if !aok || !bok || b == 0 && (n.op == divided || n.op == modulo) {
+			return 0, false
+		}
+		switch n.op {
+		case plus:
+			return a + b, true
+		case minus:
+			return a - b, true
+		case times:
+			return a * b, true
+		case divided:
+			return a / b, true
+		case modulo:
+			return a % b, true
+		case bitAnd:
+			return a & b, true
+		case bitOr:
+			return a | b, true
+		case bitXor:
+			return a ^ b, true
+		case shiftLeft:
+			return a << b, true
+		case shiftRight:
+			return a >> b, true
+		}
+	}
+	panic(fmt.Sprintf("%T", n))
+}
+
+func (r *reference) leaf(n node, p spot) outcome {
 	switch n := n.(type) {
 	case always:
 		return yes
-	case length:
-		v := r.length
-		if p.scoped {
-			v -= uint32(p.start)
+	case compare:
+		for _, c := range n.checks {
+			if o := r.leaf(c, p); o != yes {
+				return o
+			}
 		}
-		return truth(map[relation]bool{equal: v == n.n, notEqual: v != n.n, greater: v > n.n, greaterEqual: v >= n.n, less: v < n.n, lessEqual: v <= n.n}[n.op])
+		a, aok := r.number(n.a, p)
+		b, bok := r.number(n.b, p)
+		if !aok || !bok {
+			return short
+		}
+		return truth(map[relation]bool{equal: a == b, notEqual: a != b, greater: a > b, greaterEqual: a >= b, less: a < b, lessEqual: a <= b}[n.op])
 	case ether:
-		at := 0
-		if p.scoped || p.behind {
+		at := p.base
+		if p.scoped {
 			if at = p.start; !p.ether {
+				return no
+			}
+		} else {
+			pl := r.place(p, n.at)
+			if at += int(pl.header); pl.link != header.LinkEthernet {
 				return no
 			}
 		}
@@ -216,84 +362,143 @@ func (r *reference) leaf(n node, p place) outcome {
 			}
 			return truth(bytes.Equal(b, n.mac[:2]))
 		})
-	}
-	typ, ok := r.typeOf(p)
-	if !ok {
-		return short
-	}
-	switch n := n.(type) {
-	case etherType:
+	case vlan:
+		return r.vlan(n, p)
+	case notLater:
+		v, ok := r.num(r.network(p, n.at)+6, 2)
+		if !ok {
+			return short
+		}
+		return truth(v&0x1fff == 0)
+	case linkProto:
+		typ, ok := r.typeOf(p, n.at)
+		if !ok {
+			return short
+		}
 		return truth(typ == n.num)
 	case proto:
-		if !slices.Contains(n.types, typ) {
+		typ, ok := r.typeOf(p, n.at)
+		switch {
+		case !ok:
+			return short
+		case !slices.Contains(n.types, typ):
 			return no
 		}
-		return r.proto(p, typ, l3, []uint32{n.num})
+		return r.proto(p, typ, r.network(p, n.at), []uint32{n.num})
 	case host:
-		if !slices.Contains(n.types, typ) {
+		typ, ok := r.typeOf(p, n.at)
+		switch {
+		case !ok:
+			return short
+		case !slices.Contains(n.types, typ):
 			return no
 		}
-		offs := map[uint32][2]int{header.TypeIP: {12, 16}, header.TypeIP6: {8, 24}, header.TypeARP: {14, 24}, typeRARP: {14, 24}}[typ]
-		for _, net := range n.nets {
-			if net.Addr().Is6() != (typ == header.TypeIP6) {
-				continue
-			}
-			o := r.pair(n.dir, l3+offs[0], l3+offs[1], func(off int) outcome {
-				want := net.Addr().AsSlice()
-				for word := 0; 32*word < net.Bits(); word++ {
-					got, ok := r.get(off+4*word, 4)
-					if !ok {
-						return short
-					}
-					for bit := 0; bit < 32 && 32*word+bit < net.Bits(); bit++ {
-						if (got[bit/8]^want[4*word+bit/8])&(0x80>>(bit%8)) != 0 {
-							return no
-						}
-					}
-				}
-				return yes
-			})
-			if o != no {
-				return o
-			}
-		}
-		return no
+		return r.host(n, p, typ, r.network(p, n.at))
 	case port:
-		if typ != header.TypeIP && typ != header.TypeIP6 {
+		typ, ok := r.typeOf(p, n.at)
+		switch {
+		case !ok:
+			return short
+		case typ != header.TypeIP && typ != header.TypeIP6:
 			return no
 		}
-		if o := r.proto4(p, typ, l3, n.protos); o != yes {
-			return o
-		}
-		l4 := p.l4
-		if !p.scoped {
-			if l4 = l3 + 40; typ == header.TypeIP {
-				frag, ok := r.num(l3+6, 2)
-				if !ok {
-					return short
-				}
-				if frag&0x1fff != 0 {
-					return no
-				}
-				ihl, _ := r.num(l3, 1)
-				l4 = l3 + int(ihl&15)*4
-			}
-		} else if l4 < 0 {
-			return no
-		}
-		return r.pair(n.dir, l4, l4+2, func(off int) outcome {
-			v, ok := r.num(off, 2)
-			if !ok {
-				return short
-			}
-			return truth(v >= uint32(n.lo) && v <= uint32(n.hi))
-		})
+		return r.port(n, p, typ, r.network(p, n.at))
 	}
 	panic(fmt.Sprintf("%T", n))
 }
 
+func (r *reference) vlan(n vlan, p spot) outcome {
+	if p.scoped {
+		for _, l := range p.tags {
+			id, _ := l.Value(r.data, "id")
+			if l.ID == header.VLAN && (!n.hasID || id == n.id) {
+				return yes
+			}
+		}
+		return no
+	}
+	typ, ok := r.typeOf(p, n.at)
+	switch {
+	case !ok:
+		return short
+	case typ != header.TypeVLAN && typ != header.TypeQinQ && typ != header.TypeQinQ1:
+		return no
+	case !n.hasID:
+		return yes
+	}
+	id, ok := r.num(p.base+int(r.place(p, n.at).payload), 2)
+	if !ok {
+		return short
+	}
+	return truth(id&0xfff == n.id)
+}
+
+func (r *reference) host(n host, p spot, typ uint32, l3 int) outcome {
+	offs := map[uint32][2]int{header.TypeIP: {12, 16}, header.TypeIP6: {8, 24}, header.TypeARP: {14, 24}, typeRARP: {14, 24}}[typ]
+	for _, net := range n.nets {
+		if net.is4 == (typ == header.TypeIP6) {
+			continue
+		}
+		o := r.pair(n.dir, l3+offs[0], l3+offs[1], func(off int) outcome {
+			if net.is4 {
+				v, ok := r.num(off, 4)
+				if !ok {
+					return short
+				}
+				return truth(v&net.mask == net.addr)
+			}
+			want := net.prefix.Addr().AsSlice()
+			for word := range 4 {
+				got, ok := r.get(off+4*word, 4)
+				if !ok {
+					return short
+				}
+				for bit := 0; bit < 32 && 32*word+bit < net.prefix.Bits(); bit++ {
+					if (got[bit/8]^want[4*word+bit/8])&(0x80>>(bit%8)) != 0 {
+						return no
+					}
+				}
+			}
+			return yes
+		})
+		if o != no {
+			return o
+		}
+	}
+	return no
+}
+
+func (r *reference) port(n port, p spot, typ uint32, l3 int) outcome {
+	if o := r.proto4(p, typ, l3, n.protos); o != yes {
+		return o
+	}
+	l4 := p.l4
+	if !p.scoped {
+		if l4 = l3 + 40; typ == header.TypeIP {
+			frag, ok := r.num(l3+6, 2)
+			if !ok {
+				return short
+			}
+			if frag&0x1fff != 0 {
+				return no
+			}
+			ihl, _ := r.num(l3, 1)
+			l4 = l3 + int(ihl&15)*4
+		}
+	} else if l4 < 0 {
+		return no
+	}
+	return r.pair(n.dir, l4, l4+2, func(off int) outcome {
+		v, ok := r.num(off, 2)
+		if !ok {
+			return short
+		}
+		return truth(v >= uint32(n.lo) && v <= uint32(n.hi))
+	})
+}
+
 // proto4 is what port asks: the protocol right behind the network header.
-func (r *reference) proto4(p place, typ uint32, l3 int, nums []uint32) outcome {
+func (r *reference) proto4(p spot, typ uint32, l3 int, nums []uint32) outcome {
 	if p.scoped {
 		return truth(p.proto >= 0 && slices.Contains(nums, uint32(p.proto)))
 	}
@@ -304,7 +509,7 @@ func (r *reference) proto4(p place, typ uint32, l3 int, nums []uint32) outcome {
 	return truth(slices.Contains(nums, v))
 }
 
-func (r *reference) proto(p place, typ uint32, l3 int, nums []uint32) outcome {
+func (r *reference) proto(p spot, typ uint32, l3 int, nums []uint32) outcome {
 	o := r.proto4(p, typ, l3, nums)
 	if o != no || typ != header.TypeIP6 {
 		return o
@@ -336,18 +541,18 @@ func (r *reference) pair(d direction, srcOff, dstOff int, test func(off int) out
 }
 
 // tunnel finds a tunnel header at p's level, or outside scopes behind where p looks.
-func (r *reference) tunnel(n tunnel, p place) (outcome, place) {
+func (r *reference) tunnel(n tunnel, p spot) (outcome, spot) {
 	found := p.tunnels
 	if !p.scoped {
-		typ, ok := r.typeOf(p)
+		typ, ok := r.typeOf(p, n.at)
 		if !ok {
 			return short, p
 		}
-		l3 := p.l3
-		if !p.behind {
-			l3 = 14
-		}
+		l3 := r.network(p, n.at)
 		link := map[uint32]header.LinkType{header.TypeIP: header.LinkIPv4, header.TypeIP6: header.LinkIPv6}[typ]
+		if n.word == "geneve" || n.word == "vxlan" {
+			return r.udpTunnel(n, p, typ, l3)
+		}
 		if link == 0 || l3 < 0 || l3 > len(r.data) {
 			return no, p
 		}
@@ -364,27 +569,75 @@ func (r *reference) tunnel(n tunnel, p place) (outcome, place) {
 		if !word || !r.identified(n, l) {
 			continue
 		}
-		q := place{behind: true, start: -1, l3: -1, proto: -1, l4: -1}
 		if p.scoped {
 			return yes, p
 		}
 		last := found[len(found)-1]
-		next := last.Follows(r.data)
-		if h := r.opt.Table.Header(next); h != nil && h.Class == header.Tunnel {
-			return yes, q // and that one is cut or wrong
-		}
-		at := int(last.End())
-		switch next {
+		q := spot{link: header.LinkPPP + 1, base: int(last.End()), from: n.at + 1}
+		switch last.Follows(r.data) {
 		case header.Ether:
-			if t, ok := r.num(at+12, 2); ok {
-				q.ether, q.start, q.typ, q.l3 = true, at, t, at+14
+			if q.base+14 <= len(r.data) {
+				q.link = header.LinkEthernet
 			}
-		case header.IP, header.IP6:
-			q.typ, q.l3 = startType(next), at
+		case header.IP:
+			q.link = header.LinkIPv4
+		case header.IP6:
+			q.link = header.LinkIPv6
 		}
 		return yes, q
 	}
 	return no, p
+}
+
+// udpTunnel is what libpcap takes for Geneve or VXLAN: right behind UDP, right behind IP.
+func (r *reference) udpTunnel(n tunnel, p spot, typ uint32, l3 int) (outcome, spot) {
+	if typ != header.TypeIP && typ != header.TypeIP6 {
+		return no, p
+	}
+	ports := r.opt.Table.Ports.VXLAN
+	if n.word == "geneve" {
+		ports = r.opt.Table.Ports.Geneve
+	}
+	o := no
+	for _, dport := range ports {
+		if o = r.port(port{at: n.at, dir: dst, protos: []uint32{17}, lo: dport, hi: dport}, p, typ, l3); o != no {
+			break
+		}
+	}
+	if o != yes {
+		return o, p
+	}
+	h := l3 + 48
+	if typ == header.TypeIP {
+		ihl, _ := r.num(l3, 1)
+		h = l3 + int(ihl&15)*4 + 8
+	}
+	flags, ok := r.num(h, 1)
+	if !ok {
+		return short, p
+	}
+	if n.word == "geneve" && flags&0xc0 != 0 || n.word == "vxlan" && flags&8 == 0 {
+		return no, p
+	}
+	if n.hasID {
+		if v, ok := r.num(h+4, 4); !ok {
+			return short, p
+		} else if v>>8 != n.id {
+			return no, p
+		}
+	}
+	q := spot{link: header.LinkEthernet, base: h + 8, from: n.at + 1}
+	if n.word == "geneve" {
+		kind, ok := r.num(h+2, 2)
+		if !ok {
+			return short, p
+		}
+		q.base += int(flags&0x3f) * 4
+		if kind != header.TypeTEB {
+			q.link, q.typeOff = linkTyped, h+2
+		}
+	}
+	return yes, q
 }
 
 func (r *reference) identified(n tunnel, l header.Layer) bool {
@@ -421,7 +674,7 @@ func TestReference(t *testing.T) {
 	matched, total := 0, 0
 	for range random.Rounds(1500) {
 		text := g.Expr(1 + g.IntN(6))
-		tree, err := parse(text, opt)
+		tree, shifts, err := parse(text, opt)
 		if err != nil {
 			t.Fatalf("%s\n%v", text, err)
 		}
@@ -439,7 +692,7 @@ func TestReference(t *testing.T) {
 			if g.IntN(8) == 0 {
 				length += uint32(g.IntN(100))
 			}
-			o, _ := newReference(opt, data, length).eval(tree, place{})
+			o, _ := newReference(opt, shifts, data, length).eval(tree, spot{link: opt.LinkType})
 			m := ir.Meta{Len: length}
 			if got := p.Match(data, m); got != (o == yes) {
 				t.Fatalf("%s\non %x, %d bytes on the wire\nis %v, want %v\ntree %#v", text, data, length, got, o == yes, tree)

@@ -265,14 +265,18 @@ func (p *parser) valueSet(q qualifiers) (node, error) {
 	switch {
 	case q.typ == "port":
 		m, err := p.set(entries{numbers: true, most: 0xffff, what: "port"})
-		return port{dir: q.dir, protos: q.protos(), in: m}, err
+		return port{at: p.at(), dir: q.dir, protos: q.protos(), in: m}, err
 	case q.typ == "portrange":
 		return nil, p.errorf(t, "a set may have ranges of ports, and stands behind port: port in { 80, 8000-8100 }")
-	case q.typ == "proto" || q.proto == "ether":
+	case q.typ == "proto" || q.typ == "protochain" || q.typ == "gateway" || q.proto == "ether" || q.proto == "decnet":
 		return nil, p.errorf(t, "sets have IP addresses, ports, or identifiers of tunnels")
 	}
 	m, err := p.set(entries{})
-	return host{dir: q.dir, types: q.types(), in: m}, err
+	n := host{at: p.at(), dir: q.dir, types: p.addressTypes(q), in: m}
+	if err == nil && len(n.types) == 0 {
+		return nil, p.errorf(t, "behind MPLS labels only IP can be looked for")
+	}
+	return n, err
 }
 
 // hasSet reports whether the leaf has a set.

@@ -10,6 +10,7 @@ import (
 // tunnel holds if there is a tunnel header that its word means, with that identifier
 // if it has one.
 type tunnel struct {
+	at    int // as in the leaves of the tree
 	word  string
 	hasID bool
 	id    uint32
@@ -48,11 +49,15 @@ func isTunnelWord(t token) bool {
 // tunnel parses a tunnel primitive, which comes next.
 func (p *parser) tunnel() (node, error) {
 	t := p.next()
-	n := tunnel{word: t.text}
-	id := p.peek()
+	n := tunnel{at: p.at(), word: t.text}
 	set := p.startsSet()
-	if id.kind != number && !set {
-		return n, nil
+	id, ok := p.peek(), set
+	var err error
+	if !set {
+		id, ok, err = p.optionalNumber()
+	}
+	if err != nil || !ok {
+		return n, err
 	}
 	words := tunnelWords()
 	w := words[slices.IndexFunc(words, func(w tunnelWord) bool { return w.word == t.text })]
@@ -60,12 +65,10 @@ func (p *parser) tunnel() (node, error) {
 		return nil, p.errorf(id, "%s has no identifier", w.word)
 	}
 	if set {
-		var err error
 		n.in, err = p.set(entries{numbers: true, most: w.most, what: w.id})
 		n.hasID = true
 		return n, err
 	}
-	p.next()
 	if id.num > w.most {
 		return nil, p.errorf(id, "%s %d is larger than %d", w.id, id.num, w.most)
 	}

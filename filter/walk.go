@@ -31,28 +31,22 @@ func startType(id header.ID) uint32 {
 
 // scope builds the walk that tests s.x at the levels of the scope.
 func (l *lowerer) scope(s scope, yes, no block) block {
-	test := func(yes, no block) block {
+	test := func(wire bool, yes, no block) block {
 		to := func(n block) cont { return func(frame) block { return n } }
-		return l.expr(s.x, scoped, to(yes), to(no))
+		return l.expr(s.x, frame{scoped: true, wire: wire}, to(yes), to(no))
 	}
-	needsTransport := anyOf(s.x, func(n node) bool {
-		switch n.(type) {
-		case proto, port, tunnel:
-			return true
-		}
-		return false
-	})
+	needsTransport := anyOf(s.x, looksAtTransport)
 	// here tests the expression at a level whose link header has been walked,
 	// and goes on with deeper, which needs the transport header.
-	here := func(no, deeper block) block {
+	here := func(wire bool, no, deeper block) block {
 		switch {
 		case deeper == no && !needsTransport:
-			return test(yes, no)
+			return test(wire, yes, no)
 		case needsTransport:
-			n := test(yes, deeper)
+			n := test(wire, yes, deeper)
 			return l.toTransport(n, n)
 		}
-		return test(yes, l.toTransport(deeper, no))
+		return test(wire, yes, l.toTransport(deeper, no))
 	}
 
 	deeper := no
@@ -66,11 +60,11 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		var body block
 		switch {
 		case s.first > 1: // one level only, and not the first
-			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(no, no), l.toTransport(step, no))
+			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(false, no, no), l.toTransport(step, no))
 		case s.last == 1:
-			body = here(no, no)
+			body = here(false, no, no)
 		default:
-			body = here(no, step)
+			body = here(false, no, step)
 		}
 		l.loop(head, l.level(body, no))
 		deeper = l.tunnel(selector{walk: true}, l.do(head, mov(ir.Level, 0)), no)
@@ -78,7 +72,18 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 	if s.first > 0 {
 		return l.wire(l.toTransport(deeper, no), no)
 	}
-	return l.wire(here(no, deeper), no)
+	return l.wire(here(true, no, deeper), no)
+}
+
+// looksAtTransport reports whether a node needs to know what the network header carries.
+func looksAtTransport(n node) bool {
+	switch n := n.(type) {
+	case proto, port, tunnel:
+		return true
+	case compare:
+		return slices.ContainsFunc(n.checks, looksAtTransport)
+	}
+	return false
 }
 
 // wire builds the walk over the link header of level 0, in front of next. If
@@ -379,26 +384,4 @@ func (l *lowerer) field(h *header.Header, name string, a addr, t tunnel, yes, no
 	}
 	n = l.within(at, uint32(f.Size), n, no)
 	return l.test(f.If, a, l.do(n, code...), no)
-}
-
-// shift builds a tunnel primitive outside a scope: it looks behind the link
-// header, or where the one before it shifted to, and moves S2, S3 and SType to
-// what is in the tunnel.
-func (l *lowerer) shift(t tunnel, f frame, yes, no block) block {
-	ether := l.opt.Table.Header(header.Ether)
-	typ, _ := ether.Field(ether.Next.By)
-	cur := addr{ir.Cur, 0}
-	absent := l.do(yes, mov(ir.S2, ir.Absent), mov(ir.S3, ir.Absent), mov(ir.SType, 0))
-	asEther := l.within(cur, ether.Min, l.do(yes, cur.mov(ir.S2), load(ir.SType, cur.plus(uint32(typ.Off)), typ.Size),
-		cur.plus(ether.Fixed).mov(ir.S3)), absent)
-	asNetwork := l.do(yes, mov(ir.S2, ir.Absent), cur.mov(ir.S3), ir.Instr{Op: ir.Mov, Dst: ir.SType, A: ir.NoReg, B: ir.R(ir.Type)})
-	found := l.add(nil, ir.Eq, ir.Type, ir.Imm(header.TypeTEB), asEther, asNetwork)
-
-	n := l.toTransport(l.tunnel(selector{tunnel: &t}, found, no), no)
-	l3 := l.network(f)
-	var to []block
-	for _, typ := range ipTypes() {
-		to = append(to, l.do(n, mov(ir.Type, typ), l3.mov(ir.L3)))
-	}
-	return l.byType(f, ipTypes(), to, no, ir.Reject)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tundump/tundump/decode"
+	"github.com/tundump/tundump/filter/header"
 )
 
 // flag is one option of the command line. All that is known of an option is in its
@@ -98,8 +99,11 @@ func flagTable() []flag {
 			help: "whose clock: host, adapter, ..."},
 		{name: "list-time-stamp-types", letter: "J", group: groupCapture, tcpdump: true, later: true,
 			help: "list the interface's time stamp types"},
-		{name: "linktype", letter: "y", arg: "TYPE", group: groupCapture, tcpdump: true, later: true,
-			help: "the data link type to capture, or for -d", set: func(o *Options, v string) error {
+		{name: "linktype", letter: "y", arg: "TYPE", group: groupCapture, tcpdump: true,
+			help: "the data link type that -d is for", set: func(o *Options, v string) error {
+				if _, ok := header.LinkTypeOf(v); !ok {
+					return fmt.Errorf("%q is no link type that filters are for", v)
+				}
 				o.LinkTypeName = v
 				return nil
 			}},
@@ -235,8 +239,8 @@ func flagTable() []flag {
 		{name: "expression-file", letter: "F", arg: "FILE", group: groupFilter, tcpdump: true, later: true,
 			help: "read the expression from FILE"},
 		{name: "dump", letter: "d", group: groupFilter, tcpdump: true,
-			help: "print the filter program and stop", set: on(func(o *Options) { o.Dump++ })},
-		{name: "no-optimize", letter: "O", group: groupFilter, tcpdump: true, later: true,
+			help: "print the filter program; -dd as C, -ddd in numbers", set: on(func(o *Options) { o.Dump++ })},
+		{name: "no-optimize", letter: "O", group: groupFilter, tcpdump: true,
 			help: "don't optimise the filter", set: on(func(o *Options) { o.NoOptimise = true })},
 		{name: "follow-fragments", group: groupFilter, later: true,
 			help: "match later fragments as their first one"},

@@ -113,8 +113,6 @@ func (o *Options) check() error {
 		return errors.New("option --annotate: comments are only in pcapng files, which -w writes")
 	case o.Decap && o.writesPcap():
 		return errors.New("option --decap: what tunnels carry has several link types, and a pcap file has one: write pcapng")
-	case o.Dump > 1:
-		return errors.New("option -dd: tundump prints filters only as -d does, not yet as C or as numbers")
 	}
 	return nil
 }

@@ -126,7 +126,6 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"-w a --format cap", `option --format: "cap" is not one of pcap, pcapng`},
 		{"-w a --count", "option --count: it is instead of printing or writing packets"},
 		{"-r a -i eth0", "options -i and -r: packets come from interfaces or from a file, not both"},
-		{"-dd", "option -dd: tundump prints filters only as -d does, not yet as C or as numbers"},
 		{"--read=", "option -r: the file name is empty"},
 		{"--write=", "option -w: the file name is empty"},
 		{"-i eth0 --interface=", "option -i: the interface name is empty"},

@@ -58,7 +58,14 @@ func (s *session) program(link header.LinkType) (*ir.Prog, error) {
 }
 
 func (s *session) filterOptions(link header.LinkType) filter.Options {
-	return filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}}
+	o := filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
+	switch {
+	case s.opt.Read != "":
+		o.Origin = filter.OriginFile
+	case s.opt.Dump == 0 || len(s.opt.Interfaces) > 0:
+		o.Origin = filter.OriginLive
+	}
+	return o
 }
 
 // capture captures or reads until there is no more, or the user wants no more.
@@ -362,6 +369,8 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 func (s *session) dump() error {
 	link := header.LinkEthernet
 	switch {
+	case s.opt.LinkTypeName != "":
+		link, _ = header.LinkTypeOf(s.opt.LinkTypeName)
 	case s.opt.Read != "":
 		src, file, err := s.openFile()
 		if err != nil {
@@ -387,7 +396,13 @@ func (s *session) dump() error {
 	if err != nil {
 		return fmt.Errorf("printing the filter as classic BPF: %w", err)
 	}
-	return bpf.Dump(s.std.out, program)
+	switch s.opt.Dump {
+	case 1:
+		return bpf.Dump(s.std.out, program)
+	case 2:
+		return bpf.DumpC(s.std.out, program)
+	}
+	return bpf.DumpNumbers(s.std.out, program)
 }
 
 // linkName returns a link type as tcpdump prints it.

@@ -11,6 +11,8 @@
 // All fields are in network byte order, all offsets and lengths in bytes.
 package header
 
+import "strings"
+
 // LenTerm is one addend of a header's length, or of a field's offset, in
 // bytes: (field & Mask) << Shift, or >> -Shift if Shift is negative. The field
 // is Size bytes (1, 2 or 4) at Off from the start of the header.
@@ -189,8 +191,11 @@ func (t *Table) All() []*Header {
 type LinkType uint32
 
 const (
+	LinkNull     LinkType = 0 // an address family in the byte order of the machine that captured
 	LinkEthernet LinkType = 1
+	LinkPPP      LinkType = 9
 	LinkRaw      LinkType = 101 // IPv4 or IPv6 by the version nibble
+	LinkLoop     LinkType = 108 // an address family in network byte order
 	LinkSLL      LinkType = 113
 	LinkIPv4     LinkType = 228
 	LinkIPv6     LinkType = 229
@@ -202,12 +207,30 @@ func Links() []LinkType {
 	return []LinkType{LinkEthernet, LinkRaw, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2}
 }
 
+// LinkTypeOf returns the link type of a name, as tcpdump -y takes it: in any case, and
+// with DLT_ in front or not.
+func LinkTypeOf(name string) (l LinkType, ok bool) {
+	short := strings.TrimPrefix(strings.ToUpper(name), "DLT_")
+	for _, l := range append(Links(), LinkNull, LinkLoop, LinkPPP) {
+		if n, _ := l.Name(); n == short {
+			return l, true
+		}
+	}
+	return 0, false
+}
+
 // Name returns the name that tcpdump -y takes and prints, and its
 // description; both are empty for a link type that is not supported.
 func (l LinkType) Name() (name, description string) {
 	switch l {
+	case LinkNull:
+		return "NULL", "BSD loopback"
 	case LinkEthernet:
 		return "EN10MB", "Ethernet"
+	case LinkPPP:
+		return "PPP", "PPP"
+	case LinkLoop:
+		return "LOOP", "OpenBSD loopback"
 	case LinkRaw:
 		return "RAW", "Raw IP"
 	case LinkSLL:
