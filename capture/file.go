@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -47,7 +48,8 @@ type File struct {
 
 type deadliner interface{ SetReadDeadline(time.Time) error }
 
-// OpenFile opens the named capture file. The error wraps ErrEmpty, ErrNotCapture, or
+// OpenFile opens the named capture file, which may be compressed by gzip, zstd or
+// lz4. The error wraps ErrEmpty, ErrNotCapture, or
 // io.ErrUnexpectedEOF if the file is cut within its header.
 func OpenFile(name string) (*File, error) {
 	r, err := os.Open(name)
@@ -80,7 +82,11 @@ func NewFile(r io.Reader) (*File, error) {
 		f.deadline = d
 	}
 	f.in.r = r
-	if err := f.open(); err != nil {
+	err := f.decompress()
+	if err == nil {
+		err = f.open()
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -108,6 +114,26 @@ func reopenPipe(f *os.File) *os.File {
 		return nil
 	}
 	return pipe
+}
+
+// decompress puts a decompressor in front if the file is compressed.
+func (f *File) decompress() error {
+	start, err := f.in.peek(4)
+	open := decompressor(start)
+	if open == nil { // no error is lost: to peek again fails again
+		return nil
+	}
+	if err != nil {
+		return f.cut(err, true, "a compressed stream")
+	}
+	d, err := decompress(io.MultiReader(bytes.NewReader(bytes.Clone(f.in.buf[f.in.start:f.in.end])), f.in.r), f.deadline, open)
+	if err != nil {
+		return err
+	}
+	f.in = input{r: d}
+	f.deadline = d
+	f.closers = append([]io.Closer{d}, f.closers...) // before what it reads from
+	return nil
 }
 
 // open reads up to the first interface.
