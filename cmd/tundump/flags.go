@@ -118,8 +118,8 @@ func flagTable() []flag {
 
 		{name: "read", letter: "r", arg: "FILE", group: groupRead, tcpdump: true,
 			help: "read packets from a pcap or pcapng file, - is stdin", set: fileName(func(o *Options) *string { return &o.Read })},
-		{name: "read-list", letter: "V", arg: "FILE", group: groupRead, tcpdump: true, later: true,
-			help: "read the files that FILE lists, one a line"},
+		{name: "read-list", letter: "V", arg: "FILE", group: groupRead, tcpdump: true,
+			help: "read the files that FILE lists, one a line", set: fileName(func(o *Options) *string { return &o.ReadList })},
 
 		{name: "write", letter: "w", arg: "FILE", group: groupWrite, tcpdump: true,
 			help: "write pcapng; pcap if it ends in .pcap; - is stdout", set: fileName(func(o *Options) *string { return &o.Write })},
@@ -169,8 +169,8 @@ func flagTable() []flag {
 				o.Skip, err = decimal(v, 0, 1<<63, "packets")
 				return err
 			}},
-		{name: "duration", arg: "TIME", group: groupStop, later: true,
-			help: "stop after that time (10s, 5m)"},
+		{name: "duration", arg: "TIME", group: groupStop,
+			help: "stop after that time (10s, 5m)", set: duration(func(o *Options) *time.Duration { return &o.Duration })},
 
 		{name: "link-level", letter: "e", group: groupPrint, tcpdump: true,
 			help: "print link-level headers as well", set: on(func(o *Options) { o.LinkLevel = true })},
@@ -219,8 +219,8 @@ func flagTable() []flag {
 			help: "print only how many packets there are", set: on(func(o *Options) { o.CountOnly = true })},
 		{name: "json", group: groupPrint,
 			help: "one JSON object per packet and line", set: on(func(o *Options) { o.JSON = true })},
-		{name: "stats", arg: "TIME", group: groupPrint, later: true,
-			help: "counters on standard error, again and again"},
+		{name: "stats", arg: "TIME", group: groupPrint,
+			help: "counters on standard error, again and again", set: duration(func(o *Options) *time.Duration { return &o.StatsEvery })},
 		{name: "foreign-numeric", letter: "f", group: groupPrint, tcpdump: true,
 			refused: "all addresses are printed as numbers, unless --resolve is given"},
 		{name: "asdot", letter: "b", group: groupPrint, tcpdump: true,
@@ -236,8 +236,8 @@ func flagTable() []flag {
 		{name: "interpret-as", letter: "T", arg: "TYPE", group: groupPrint, tcpdump: true,
 			refused: "what UDP carries is found by its port; tunnels have options such as --vxlan-port"},
 
-		{name: "expression-file", letter: "F", arg: "FILE", group: groupFilter, tcpdump: true, later: true,
-			help: "read the expression from FILE"},
+		{name: "expression-file", letter: "F", arg: "FILE", group: groupFilter, tcpdump: true,
+			help: "read the expression from FILE", set: fileName(func(o *Options) *string { return &o.ExpressionFile })},
 		{name: "dump", letter: "d", group: groupFilter, tcpdump: true,
 			help: "print the filter program; -dd as C, -ddd in numbers", set: on(func(o *Options) { o.Dump++ })},
 		{name: "no-optimize", letter: "O", group: groupFilter, tcpdump: true,
@@ -305,6 +305,18 @@ func oneOf(field func(o *Options) *string, words ...string) func(o *Options, val
 			return fmt.Errorf("%q is not one of %s", v, strings.Join(words, ", "))
 		}
 		*field(o) = v
+		return nil
+	}
+}
+
+// duration sets a span of time.
+func duration(field func(o *Options) *time.Duration) func(o *Options, value string) error {
+	return func(o *Options, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("%q is not a span of time such as 500ms, 10s, 5m or 1h30m", v)
+		}
+		*field(o) = d
 		return nil
 	}
 }

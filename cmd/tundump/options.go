@@ -27,7 +27,8 @@ type Options struct {
 	NoPromisc  bool     // -p
 	BufferSize int      // -B, bytes; 0 is the default
 
-	Read string // -r, "-" is the standard input
+	Read     string // -r, "-" is the standard input
+	ReadList string // -V, the same
 
 	Write          string        // -w, "-" is the standard output
 	Format         string        // --format, "" goes by the file's name
@@ -40,29 +41,32 @@ type Options struct {
 	Decap          bool          // --decap
 	Annotate       bool          // --annotate
 
-	Count uint64 // -c, 0 is no limit
-	Skip  uint64 // --skip
+	Count    uint64        // -c, 0 is no limit
+	Skip     uint64        // --skip
+	Duration time.Duration // --duration, 0 is no limit
 
-	LinkLevel    bool   // -e
-	Verbose      int    // -v, how often
-	Quiet        bool   // -q
-	TimeFormat   int    // -t, how often
-	Hex          int    // -x, how often
-	HexASCII     int    // -X, how often
-	ASCII        int    // -A, how often
-	Number       bool   // -#
-	AbsoluteSeq  bool   // -S
-	Lengths      bool   // --lengths
-	Precision    string // --time-stamp-precision, "" is what the packets have
-	LineBuffered bool   // -l
-	CountOnly    bool   // --count
-	JSON         bool   // --json
+	LinkLevel    bool          // -e
+	Verbose      int           // -v, how often
+	Quiet        bool          // -q
+	TimeFormat   int           // -t, how often
+	Hex          int           // -x, how often
+	HexASCII     int           // -X, how often
+	ASCII        int           // -A, how often
+	Number       bool          // -#
+	AbsoluteSeq  bool          // -S
+	Lengths      bool          // --lengths
+	Precision    string        // --time-stamp-precision, "" is what the packets have
+	LineBuffered bool          // -l
+	StatsEvery   time.Duration // --stats, 0 is never
+	CountOnly    bool          // --count
+	JSON         bool          // --json
 
-	LinkTypeName string // -y, "" is the interface's own
-	Dump         int    // -d, how often
-	NoOptimise   bool   // -O
-	Depth        int    // --depth
-	Ports        header.Ports
+	ExpressionFile string // -F
+	LinkTypeName   string // -y, "" is the interface's own
+	Dump           int    // -d, how often
+	NoOptimise     bool   // -O
+	Depth          int    // --depth
+	Ports          header.Ports
 
 	Help       bool
 	Version    bool
@@ -82,11 +86,8 @@ func parseFlags(name string, args []string) (Options, error) {
 	if o.Help || o.Version {
 		return o, nil
 	}
-	if err := o.check(); err != nil {
-		return o, err
-	}
 	o.Expression = strings.Join(fs.Args(), " ")
-	return o, nil
+	return o, o.check()
 }
 
 // check returns what makes no sense together.
@@ -95,6 +96,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Read != "" && len(o.Interfaces) > 0:
 		return errors.New("options -i and -r: packets come from interfaces or from a file, not both")
+	case o.ReadList != "" && (o.Read != "" || len(o.Interfaces) > 0):
+		return errors.New("option -V: packets come from the files that it lists, and not also from -r or -i")
 	case o.Write == "" && (rotates || o.FileCount > 0 || o.FileCommand != ""):
 		return errors.New("options -C, -G, -W and -z: they are about the files of -w, which is not given")
 	case o.Write == "-" && rotates:
@@ -113,6 +116,8 @@ func (o *Options) check() error {
 		return errors.New("option --annotate: comments are only in pcapng files, which -w writes")
 	case o.Decap && o.writesPcap():
 		return errors.New("option --decap: what tunnels carry has several link types, and a pcap file has one: write pcapng")
+	case o.ExpressionFile != "" && o.Expression != "":
+		return errors.New("option -F: the expression is in that file, and not also on the command line")
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ func TestParseFlags(t *testing.T) {
 		{"--time-stamp-precision=micro", func(o *Options) { o.Precision = "micro" }},
 		{"--nano --micro", func(o *Options) { o.Precision = "micro" }},
 		{"-r a --count --skip 5 -c 7", func(o *Options) { o.Read, o.CountOnly, o.Skip, o.Count = "a", true, 5, 7 }},
+		{"-V list -F file", func(o *Options) { o.ReadList, o.ExpressionFile = "list", "file" }},
+		{"--duration 5m --stats 1s", func(o *Options) { o.Duration, o.StatsEvery = 5*time.Minute, time.Second }},
 		{"-r - -w -", func(o *Options) { o.Read, o.Write = "-", "-" }},
 		{"--depth 8", func(o *Options) { o.Depth = 8 }},
 		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
@@ -90,7 +92,9 @@ func TestParseFlags(t *testing.T) {
 
 func TestParseFlagsErrors(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"-F file", "option -F: tcpdump has it, tundump does not have it yet"},
+		{"-F file arp", "option -F: the expression is in that file, and not also on the command line"},
+		{"-V list -r a", "option -V: packets come from the files that it lists, and not also from -r or -i"},
+		{"--stats 0s", `option --stats: "0s" is not a span of time such as 500ms, 10s, 5m or 1h30m`},
 		{"-I", "option -I: it is about the radio of Wi-Fi interfaces, which tundump does not capture"},
 		{"-Y", "unknown option -Y: see tundump --help"},
 		{"--jason", "unknown option --jason: see tundump --help"},

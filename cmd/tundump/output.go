@@ -21,7 +21,6 @@ var errEnoughFiles = errors.New("there are as many files as -W says")
 // output is where packets go: to capture files, to a reader, or both.
 type output struct {
 	s      *session
-	in     *os.File // that packets are read from, nil if they are live
 	source capture.Source
 	start  time.Time // of a live capture
 
@@ -35,10 +34,9 @@ type output struct {
 	decap    *decode.Decap     // nil without --decap
 }
 
-// open creates the output for the packets of src, which are read from the file
-// in, or are live since start if that is nil.
-func (s *session) open(src capture.Source, in *os.File, start time.Time) (*output, error) {
-	o := &output{s: s, in: in, source: src, start: start}
+// open creates the output for the packets of src, which began to capture at start if it is live.
+func (s *session) open(src capture.Source, start time.Time) (*output, error) {
+	o := &output{s: s, source: src, start: start}
 	if s.opt.Annotate {
 		o.annotate = decode.NewAnnotator(s.table, s.opt.Depth)
 	}
@@ -70,7 +68,7 @@ func (o *output) create(interfaces []capture.Interface) error {
 	path := o.rotation.path()
 	to, stdout := o.s.std.out, path == "-"
 	if !stdout {
-		err := sameFile(o.in, path)
+		err := o.s.notRead(path)
 		if err == nil {
 			to, err = os.Create(path)
 		}
@@ -142,22 +140,6 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq,
 		Hex: s.opt.Hex, HexASCII: s.opt.HexASCII, ASCII: s.opt.ASCII,
 	})
-}
-
-// sameFile returns an error if name is the file that is being read.
-func sameFile(in *os.File, name string) error {
-	if in == nil {
-		return nil
-	}
-	a, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	b, err := os.Stat(name)
-	if err == nil && os.SameFile(a, b) && b.Mode().IsRegular() {
-		return fmt.Errorf("%s: it would be overwritten while it is read", name)
-	}
-	return nil
 }
 
 // packet puts out a packet of one of the interfaces, which may have become more.

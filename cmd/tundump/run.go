@@ -55,6 +55,11 @@ func run(ctx context.Context, std stdio, args []string) int {
 		report(std.err, err)
 		return wrong
 	}
+	if opt.ExpressionFile != "" {
+		if opt.Expression, err = readExpression(opt.ExpressionFile); err != nil {
+			return finish(std, err)
+		}
+	}
 	switch {
 	case opt.Help:
 		_, err = io.WriteString(std.out, usage)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +34,9 @@ type session struct {
 	filters  *filters
 	meter    *meter         // nil if nobody looks
 	starting sync.WaitGroup // commands of -z
+	captured atomic.Uint64  // packets that were put out
+	flushNow atomic.Bool    // SIGUSR2 has asked
+	inputs   []string       // the files that are read
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
@@ -75,7 +78,7 @@ func (s *session) capture() error {
 	if _, err := s.program(header.LinkEthernet); err != nil {
 		return err
 	}
-	if s.opt.Read != "" {
+	if s.opt.Read != "" || s.opt.ReadList != "" {
 		return s.read()
 	}
 	return s.live()
@@ -88,6 +91,8 @@ func (s *session) live() error {
 		return err
 	}
 	hangUps := s.hangUps()
+	ctx, cancel := s.limited()
+	defer cancel()
 	start := time.Now()
 	src, err := capture.OpenLive(names, capture.LiveOptions{
 		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize,
@@ -97,7 +102,7 @@ func (s *session) live() error {
 		return err
 	}
 	defer src.Close()
-	out, err := s.open(src, nil, start)
+	out, err := s.open(src, start)
 	if err != nil {
 		return err
 	}
@@ -111,9 +116,11 @@ func (s *session) live() error {
 		defer close(done)
 		go s.reload(hangUps, done, src)
 	}
-	defer context.AfterFunc(s.ctx, src.Stop)()
+	defer context.AfterFunc(ctx, src.Stop)()
 	stop := s.watchLive(src)
+	served := s.serve(src)
 	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
+	served()
 	stop()
 
 	stats, statsErr := src.Stats()
@@ -124,11 +131,7 @@ func (s *session) live() error {
 	if s.ctx.Err() != nil && isTerminal(s.std.err) && s.meter == nil {
 		fmt.Fprintln(s.std.err) // ends the line with ^C, which takes a status line with it
 	}
-	var all capture.Stats
-	for _, st := range stats {
-		all.Received += st.Received
-		all.Dropped += st.Dropped
-	}
+	all := sum(stats)
 	fmt.Fprintf(s.std.err, "%s captured\n%s received by filter\n%s dropped by kernel\n",
 		packets(n), packets(all.Received), packets(all.Dropped))
 	return err
@@ -217,107 +220,6 @@ func enumerate(numbers []uint16) string {
 	return text
 }
 
-// read reads a capture file.
-func (s *session) read() error {
-	src, file, err := s.openFile()
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	defer src.Close()
-	for _, in := range src.Interfaces() { // before the output is made
-		if _, err := s.program(header.LinkType(in.LinkType)); err != nil {
-			return fmt.Errorf("%s: %w", s.opt.Read, err)
-		}
-	}
-	out, err := s.open(src, file, time.Time{})
-	if err != nil {
-		return err
-	}
-	if all := src.Interfaces(); len(all) > 0 {
-		fmt.Fprintf(s.std.err, "reading from file %s, link-type %s, snapshot length %d\n", s.opt.Read, linkName(all[0].LinkType), all[0].SnapLen)
-	}
-	stop := s.watchFile(file)
-	n, err := s.copy(s.ctx, &selection{Source: src, name: s.opt.Read, program: s.program, meter: s.meter}, out)
-	stop()
-	err = errors.Join(err, out.finish())
-	if err == nil && s.opt.CountOnly {
-		_, err = fmt.Fprintln(s.std.out, packets(n))
-	}
-	return err
-}
-
-// openFile opens the file to be read, and reads its start. That may be a pipe whose
-// writer takes his time, which only the end of the program interrupts.
-func (s *session) openFile() (*capture.File, *os.File, error) {
-	file := s.std.in
-	if s.opt.Read != "-" {
-		var err error
-		if file, err = os.Open(s.opt.Read); err != nil {
-			return nil, nil, err
-		}
-	}
-	type result struct {
-		src *capture.File
-		err error
-	}
-	opened := make(chan result, 1)
-	go func() {
-		src, err := capture.NewFile(file)
-		opened <- result{src, err}
-	}()
-	select {
-	case r := <-opened:
-		if r.err != nil {
-			file.Close()
-			return nil, nil, fmt.Errorf("%s: %w", s.opt.Read, r.err)
-		}
-		return r.src, file, nil
-	case <-s.ctx.Done():
-		return nil, nil, fmt.Errorf("%s: interrupted before anything came", s.opt.Read)
-	}
-}
-
-// selection is a source that passes on the packets of another one that a filter
-// accepts.
-type selection struct {
-	capture.Source
-	name     string // for errors
-	program  func(header.LinkType) (*ir.Prog, error)
-	compiled []func(*capture.Packet) bool // by interface, nil if not yet
-	meter    *meter                       // nil if nobody looks
-}
-
-func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
-	for {
-		p, err := f.Source.Next(ctx)
-		if err == io.EOF {
-			return p, err
-		}
-		if err != nil {
-			return p, fmt.Errorf("%s: %w", f.name, err)
-		}
-		if f.meter != nil {
-			f.meter.read.Add(1)
-		}
-		for len(f.compiled) <= p.Interface {
-			f.compiled = append(f.compiled, nil)
-		}
-		if f.compiled[p.Interface] == nil {
-			prog, err := f.program(header.LinkType(f.Interfaces()[p.Interface].LinkType))
-			if err != nil {
-				return p, fmt.Errorf("%s: %w", f.name, err)
-			}
-			f.compiled[p.Interface] = func(p *capture.Packet) bool {
-				return prog == nil || prog.Match(p.Data, ir.Meta{Len: uint32(p.Len)})
-			}
-		}
-		if f.compiled[p.Interface](&p) {
-			return p, nil
-		}
-	}
-}
-
 // copy moves packets until the source ends, there are enough, or ctx is done, and
 // returns how many.
 func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n uint64, err error) {
@@ -353,6 +255,12 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 			return n, err
 		}
 		n++
+		s.captured.Store(n)
+		if s.flushNow.CompareAndSwap(true, false) {
+			if err := out.flush(); err != nil {
+				return n, err
+			}
+		}
 		if s.meter != nil {
 			s.meter.selected.Add(1)
 			s.meter.bytes.Add(uint64(len(p.Data)))
@@ -372,7 +280,7 @@ func (s *session) dump() error {
 	case s.opt.LinkTypeName != "":
 		link, _ = header.LinkTypeOf(s.opt.LinkTypeName)
 	case s.opt.Read != "":
-		src, file, err := s.openFile()
+		src, file, err := s.openFile(s.opt.Read)
 		if err != nil {
 			return err
 		}

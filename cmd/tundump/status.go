@@ -133,11 +133,14 @@ func (s *session) watchLive(src capture.Source) (stop func()) {
 	})
 }
 
-// watchFile shows how far a file has been read, or of a pipe how much.
+// watchFile shows how far a file has been read, or of a pipe, or of several files if
+// it is nil, how much.
 func (s *session) watchFile(file *os.File) (stop func()) {
 	var total int64
-	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-		total = info.Size()
+	if file != nil {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			total = info.Size()
+		}
 	}
 	var last rate
 	return s.watch(progressAfter, func(elapsed time.Duration) string {

@@ -30,7 +30,7 @@ func (fixed) Stats() ([]capture.Stats, error) {
 func TestDecapStats(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out.pcapng")
 	s := newSession(context.Background(), stdio{os.Stdin, os.Stdout, os.Stderr}, Options{Write: name, Decap: true, Depth: 3, Ports: header.DefaultPorts()})
-	o, err := s.open(fixed{}, nil, time.Now())
+	o, err := s.open(fixed{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
