@@ -22,6 +22,7 @@ type Filter struct {
 	prog    *ebpf.Program
 	area    *ebpf.Map
 	tables  map[half]*table
+	own     *Fragments // that no other filter uses, nil if there is none
 	size    int
 	classic []bpf.RawInstruction
 	// Fallback is why the filter is classic; nil if it is eBPF.
@@ -29,10 +30,11 @@ type Filter struct {
 }
 
 // Load makes a filter for live capture that keeps snapLen bytes of what it
-// accepts: eBPF if the kernel takes it, classic BPF if not. It needs CAP_BPF, or
-// CAP_SYS_ADMIN before Linux 5.8, for eBPF.
-func Load(p *ir.Prog, snapLen uint32) (*Filter, error) {
-	f, err := LoadEBPF(p, snapLen)
+// accepts: eBPF if the kernel takes it, classic BPF if not, which does not follow
+// fragments. A filter that does remembers them in fragments, or in memory of its own if that is nil.
+// It needs CAP_BPF, or CAP_SYS_ADMIN before Linux 5.8, for eBPF.
+func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
+	f, err := loadEBPF(p, snapLen, fragments)
 	if err == nil {
 		return f, nil
 	}
@@ -47,9 +49,11 @@ func Load(p *ir.Prog, snapLen uint32) (*Filter, error) {
 	return &Filter{classic: raw, size: len(raw), Fallback: err}, nil
 }
 
-// LoadEBPF is Load without the way out. A rejection by the kernel's verifier
-// prints its whole log with %+v.
-func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
+// LoadEBPF is Load without the way out, and with memory of its own for fragments. A
+// rejection by the kernel's verifier prints its whole log with %+v.
+func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) { return loadEBPF(p, snapLen, nil) }
+
+func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
 	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
 	// cannot be raised, loading says so itself.
 	_ = rlimit.RemoveMemlock()
@@ -60,10 +64,15 @@ func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
 	}
 	p = p.Expand(inlineSet)
 	if f.tables, err = loadTables(p); err != nil {
-		f.area.Close()
-		return nil, err
+		return nil, errors.Join(err, f.closeMaps())
 	}
-	insns, err := EBPF(p, snapLen, Maps{f.area.FD(), f.tables})
+	if fragments == nil && p.FollowsFragments() {
+		if fragments, err = NewFragments(); err != nil {
+			return nil, errors.Join(err, f.closeMaps())
+		}
+		f.own = fragments
+	}
+	insns, err := EBPF(p, snapLen, Maps{f.area.FD(), fragments, f.tables})
 	if err != nil {
 		return nil, errors.Join(err, f.closeMaps())
 	}
@@ -129,4 +138,10 @@ func (f *Filter) Close() error {
 	return errors.Join(f.prog.Close(), f.closeMaps())
 }
 
-func (f *Filter) closeMaps() error { return errors.Join(f.area.Close(), closeTables(f.tables)) }
+func (f *Filter) closeMaps() error {
+	err := errors.Join(f.area.Close(), closeTables(f.tables))
+	if f.own != nil {
+		err = errors.Join(err, f.own.Close())
+	}
+	return err
+}

@@ -13,12 +13,13 @@ import (
 // Classic returns the program as classic BPF, which returns snapLen or 0. It has
 // no loops, so those of p are unrolled. live says that it is for a socket, where
 // a VLAN tag may be in the metadata; x/net/bpf's machine and capture files know no
-// metadata. It is an error if the program is longer than the kernel takes.
+// metadata. It remembers nothing, and so does not follow fragments. It is an error if
+// the program is longer than the kernel takes.
 func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
-	p = p.Expand(ClassicSet)
+	p = p.WithoutFragments().Expand(ClassicSet)
 	if n := p.LargestSet(); n > 0 {
 		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
 	}

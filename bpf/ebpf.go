@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,14 +14,15 @@ import (
 // header area: enough for two levels of Ethernet, IPv6 and a transport header.
 const headSize = 128
 
-// areaSize is the size of the map value: the header area, and a word that is
-// always 0, which the verifier does not know.
-const areaSize = headSize + 8
+// areaSize is the size of the map value: the header area, a word that is always 0,
+// which the verifier does not know, and notes about fragments.
+const areaSize = laterAt + keySize
 
 // Maps are what a program needs in the kernel besides itself.
 type Maps struct {
-	Area   int // file descriptor of a per-CPU array of one value of areaSize bytes
-	tables map[half]*table
+	Area      int // file descriptor of a per-CPU array of one value of areaSize bytes
+	Fragments *Fragments
+	tables    map[half]*table
 }
 
 // Fields of struct __sk_buff (include/uapi/linux/bpf.h).
@@ -71,7 +73,7 @@ func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
 	live := p.Live()
 	e.add(asm.Mov.Reg(ctx, asm.R1))
 	if usesBytes(p) {
-		e.prologue(maps.Area)
+		e.prologue(p, maps.Area)
 	}
 	for n, b := range p.Blocks {
 		e.mark(blockLabel(n))
@@ -88,7 +90,10 @@ func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
 		if (b.Cond == ir.In || b.Cond == ir.InLong) && maps.tables[halfOf(b)] == nil {
 			return nil, fmt.Errorf("there is no map for set %d", b.B.Imm)
 		}
-		e.branch(b, n+1, maps)
+		if p.FollowsFragments() && maps.Fragments == nil {
+			return nil, errors.New("there are no maps for fragments")
+		}
+		e.branch(p, b, n+1, maps)
 	}
 	// The verifier refuses what cannot be reached.
 	if usesBytes(p) || leads(p, ir.Reject) {
@@ -186,7 +191,7 @@ func (e *emitter) mark(label string) {
 }
 
 // prologue copies the start of the packet into the header area.
-func (e *emitter) prologue(areaFD int) {
+func (e *emitter) prologue(p *ir.Prog, areaFD int) {
 	e.add(
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
 		asm.Mov.Reg(asm.R2, asm.RFP),
@@ -195,6 +200,9 @@ func (e *emitter) prologue(areaFD int) {
 		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "reject"), // cannot be, but the verifier wants to see it
 		asm.Mov.Reg(area, asm.R0),
+	)
+	e.beginNotes(p)
+	e.add(
 		asm.LoadMem(asm.R4, ctx, skbLen, asm.Word),
 		// bpf_skb_load_bytes fails as a whole beyond the end, and takes no size of 0.
 		asm.JEq.Imm(asm.R4, 0, blockLabel(0)),
@@ -368,7 +376,7 @@ func (e *emitter) call(dst ir.Reg, insn asm.Instruction) asm.Instructions {
 }
 
 // branch emits the end of a block; next is the block that follows.
-func (e *emitter) branch(b ir.Block, next int, maps Maps) {
+func (e *emitter) branch(p *ir.Prog, b ir.Block, next int, maps Maps) {
 	yes, no := blockLabel(b.True), blockLabel(b.False)
 	v := int32(b.B.Imm)
 	// jump emits the test, or its opposite where that saves a jump.
@@ -418,6 +426,18 @@ func (e *emitter) branch(b ir.Block, next int, maps Maps) {
 	case ir.In, ir.InLong:
 		e.lookUp(b, maps.tables[halfOf(b)])
 		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })
+	case ir.Follows:
+		e.follows(b, maps.Fragments)
+		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })
+	case ir.First, ir.Keep:
+		if b.Cond == ir.First {
+			e.first(b, maps.Fragments)
+		} else {
+			e.keep(p, maps.Fragments)
+		}
+		if b.True != next {
+			e.add(asm.Ja.Label(yes))
+		}
 	case ir.Again:
 		a := e.get(b.A, asm.R0)
 		e.add(asm.JGE.Imm32(a, v, no), asm.Add.Imm32(a, 1))

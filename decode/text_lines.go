@@ -49,7 +49,8 @@ func (t *Text) line(before string, o, end int) int {
 			if at+1 >= end {
 				return 0
 			}
-			if !t.need(at, 2) {
+			if at+1 >= t.end {
+				t.trunc()
 				return 0
 			}
 			if t.data[at+1] != '\n' {
@@ -64,10 +65,6 @@ func (t *Text) line(before string, o, end int) int {
 			t.verbatim(o, at)
 			return next
 		}
-	}
-	if at < end { // the end was not captured
-		t.trunc()
-		return 0
 	}
 	t.s(before)
 	t.verbatim(o, at)

@@ -31,6 +31,7 @@ type builder struct {
 	known  map[string]block
 	heads  []block
 	entry  map[block]block // of each head, its first block
+	sets   []*ir.Members   // that the program looks up
 }
 
 func newBuilder() *builder {
@@ -47,7 +48,7 @@ func (b *builder) reads(n block) regs {
 
 // add returns a block that runs code and then branches. It changes code.
 func (b *builder) add(code []ir.Instr, cond ir.Cond, a ir.Reg, v ir.Val, yes, no block) block {
-	if yes == no && cond != ir.Again {
+	if yes == no && cond != ir.Again && cond != ir.First && cond != ir.Keep {
 		cond = ir.Always
 	}
 	if cond == ir.Always {

@@ -26,6 +26,9 @@ type Options struct {
 	Depth int
 	// Names looks up what is not a number. Nil knows no names.
 	Names Names
+	// Fragments says whether later fragments of a packet are accepted because the first one
+	// was. Only what remembers can do that: [ir.Prog.MatchFragments], eBPF.
+	Fragments FollowFragments
 	// Sets has the sets that files hold. With nil the expression cannot name any.
 	Sets *Sets
 	// Origin says where the packets come from, and so what is known about them.
@@ -49,6 +52,15 @@ const (
 	OriginFile
 	// OriginLive may have a VLAN tag in the metadata, and not in the packet.
 	OriginLive
+)
+
+// FollowFragments says for what expressions fragments are followed.
+type FollowFragments uint8
+
+const (
+	FollowNone    FollowFragments = iota
+	FollowTunnels                 // for those that have a scope or a tunnel primitive
+	FollowAll
 )
 
 // Names looks up the names in expressions. An error says why it cannot; the name
@@ -98,6 +110,9 @@ func Compile(text string, opt Options) (*ir.Prog, error) {
 	tree = merge(tree)
 	if scopes, tunnels := walks(tree); scopes > maxScopes || tunnels > maxTunnels {
 		return nil, &Error{text, 0, len(text), "the tunnels would be walked too often; what is asked of one level goes into one group"}
+	}
+	if opt.Fragments == FollowTunnels && !usesTunnels(tree) {
+		opt.Fragments = FollowNone // it means what it means in libpcap
 	}
 	p := lower(tree, shifts, opt)
 	if err := p.Verify(); err != nil {

@@ -13,21 +13,28 @@ import (
 // rejects it, as in libpcap; inside a scope it makes the primitive false.
 type lowerer struct {
 	*builder
-	opt    Options
-	shifts []node        // of the whole expression, in the order of the text
-	sets   []*ir.Members // that the program looks up
+	opt       Options
+	shifts    []node    // of the whole expression, in the order of the text
+	fragments fragments // what walks do at fragments
 }
 
 func lower(n node, shifts []node, opt Options) *ir.Prog {
 	l := &lowerer{builder: newBuilder(), opt: opt, shifts: shifts}
+	accept, leads := l.accept(), false
+	if opt.Fragments != FollowNone {
+		n, leads = lead(n)
+	}
 	from := func(f frame) block {
-		return l.expr(n, f, func(frame) block { return ir.Accept }, func(frame) block { return ir.Reject })
+		return l.expr(n, f, func(frame) block { return accept }, func(frame) block { return ir.Reject })
 	}
 	f := frame{link: opt.LinkType}
 	start := from(f)
 	if opt.Origin == OriginLive && slices.ContainsFunc(shifts, func(n node) bool { _, ok := n.(vlan); return ok }) {
 		f.tagged = true
 		start = l.add([]ir.Instr{loadMeta(ir.T0, ir.MetaTag)}, ir.Eq, ir.T0, ir.Imm(0), start, from(f))
+	}
+	if !leads {
+		start = l.pastFragments(start)
 	}
 	p := l.finish(start)
 	if !opt.NoOptimise {
@@ -134,6 +141,8 @@ func (l *lowerer) expr(n node, f frame, yes, no cont) block {
 		return l.expr(n.x, f, no, yes)
 	case scope:
 		return l.scope(n, yes(f), no(f))
+	case leading:
+		return l.following(outer).scope(n.scope, yes(f), no(f))
 	case phrase:
 		return l.expr(n.x, f, yes, no)
 	case tunnel:

@@ -38,7 +38,7 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 	needsTransport := anyOf(s.x, looksAtTransport)
 	// here tests the expression at a level whose link header has been walked,
 	// and goes on with deeper, which needs the transport header.
-	here := func(wire bool, no, deeper block) block {
+	here := func(l *lowerer, wire bool, no, deeper block) block {
 		switch {
 		case deeper == no && !needsTransport:
 			return test(wire, yes, no)
@@ -50,6 +50,10 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 	}
 
 	deeper := no
+	in := l.following(ignored)
+	if needsTransport {
+		in = l.following(inner)
+	}
 	if s.last > 0 {
 		head := l.head(set(ir.Cur, ir.Type, ir.Level) | l.reads(yes) | l.reads(no))
 		again := no
@@ -60,11 +64,11 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		var body block
 		switch {
 		case s.first > 1: // one level only, and not the first
-			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(false, no, no), l.toTransport(step, no))
+			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(in, false, no, no), in.toTransport(step, no))
 		case s.last == 1:
-			body = here(false, no, no)
+			body = here(in, false, no, no)
 		default:
-			body = here(false, no, step)
+			body = here(in, false, no, step)
 		}
 		l.loop(head, l.level(body, no))
 		deeper = l.tunnel(selector{walk: true}, l.do(head, mov(ir.Level, 0)), no)
@@ -72,7 +76,7 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 	if s.first > 0 {
 		return l.wire(l.toTransport(deeper, no), no)
 	}
-	return l.wire(here(true, no, deeper), no)
+	return l.wire(here(l, true, no, deeper), no)
 }
 
 // looksAtTransport reports whether a node needs to know what the network header carries.
@@ -174,7 +178,11 @@ func (l *lowerer) toTransport(next, none block) block {
 
 // extensions builds the loop over extension headers.
 func (l *lowerer) extensions(rules []header.Rule, next, none block) block {
-	head := l.head(set(ir.Proto, ir.L4, ir.Ext) | l.reads(next) | l.reads(none))
+	carried := set(ir.Proto, ir.L4, ir.Ext)
+	if l.fragments != ignored {
+		carried |= set(ir.L3)
+	}
+	head := l.head(carried | l.reads(next) | l.reads(none))
 	again := l.add(nil, ir.Again, ir.Ext, ir.Imm(header.MaxExtensions-1), head, next)
 	n := next
 	for _, r := range slices.Backward(rules) {
@@ -204,8 +212,7 @@ func (l *lowerer) over(h *header.Header, base ir.Reg, next, later, bad block) bl
 	}
 	if h.Later.Size > 0 {
 		later := l.do(later, proto, mov(ir.L4, ir.Absent))
-		code := []ir.Instr{load(ir.T1, at.plus(uint32(h.Later.Off)), h.Later.Size)}
-		n = l.add(code, ir.Set, ir.T1, ir.Imm(h.Later.Mask), later, n)
+		n = l.fragment(h, base, n, later)
 	}
 	return l.within(at, h.Min, l.valid(h, at, n, bad), bad)
 }

@@ -25,6 +25,7 @@ type filters struct {
 	options func(header.LinkType) filter.Options // but for Sets
 	snapLen uint32
 	sets    *filter.Sets
+	memory  *memory
 
 	mu       sync.Mutex // for what follows
 	programs map[header.LinkType]*ir.Prog
@@ -32,9 +33,9 @@ type filters struct {
 	closed   bool
 }
 
-func newFilters(text string, snapLen uint32, options func(header.LinkType) filter.Options) *filters {
+func newFilters(text string, snapLen uint32, options func(header.LinkType) filter.Options, m *memory) *filters {
 	return &filters{
-		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet),
+		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m,
 		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
 	}
 }
@@ -84,7 +85,13 @@ func (f *filters) load(link header.LinkType) (*bpf.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bpf.Load(p, f.snapLen)
+	var fragments *bpf.Fragments
+	if p.FollowsFragments() {
+		if fragments, err = f.memory.live(); err != nil {
+			fragments = nil // Load says why there is no eBPF
+		}
+	}
+	b, err := bpf.Load(p, f.snapLen, fragments)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +130,7 @@ func (f *filters) close() {
 // again returns filters for the same link types with the files of the sets read again: all
 // is in the kernel. If anything is wrong, it is an error.
 func (f *filters) again() (*filters, error) {
-	next := newFilters(f.text, f.snapLen, f.options)
+	next := newFilters(f.text, f.snapLen, f.options, f.memory)
 	f.mu.Lock()
 	links := map[header.LinkType]bool{} // whether it is eBPF
 	for link, b := range f.loaded {
@@ -183,4 +190,53 @@ func (s *session) reload(hangUps <-chan os.Signal, done <-chan struct{}, src *ca
 			current = next
 		}
 	}
+}
+
+// memory is what the filters remember of fragments. It stays when the sets are read again.
+type memory struct {
+	file ir.Fragments // when a file is read
+
+	mu     sync.Mutex // for what follows
+	kernel *bpf.Fragments
+}
+
+// live returns the memory of filters in the kernel.
+func (m *memory) live() (f *bpf.Fragments, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel == nil {
+		m.kernel, err = bpf.NewFragments()
+	}
+	return m.kernel, err
+}
+
+// late returns how many later fragments came before the first one of a packet that was accepted.
+func (m *memory) late() (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel == nil {
+		return m.file.Late(), nil
+	}
+	return m.kernel.Late()
+}
+
+func (m *memory) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel != nil {
+		m.kernel.Close()
+	}
+}
+
+// reportLate says how many fragments were not followed because they came too early.
+func (s *session) reportLate(verb string) error {
+	switch n, err := s.filters.memory.late(); {
+	case err != nil:
+		return err
+	case n == 1:
+		fmt.Fprintf(s.std.err, "1 later fragment was not %s: it came before the first one of its packet\n", verb)
+	case n > 1:
+		fmt.Fprintf(s.std.err, "%d later fragments were not %s: they came before the first one of their packet\n", n, verb)
+	}
+	return nil
 }

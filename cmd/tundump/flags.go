@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tundump/tundump/filter"
+
 	"github.com/tundump/tundump/decode"
 	"github.com/tundump/tundump/filter/header"
 )
@@ -242,8 +244,9 @@ func flagTable() []flag {
 			help: "print the filter program; -dd as C, -ddd in numbers", set: on(func(o *Options) { o.Dump++ })},
 		{name: "no-optimize", letter: "O", group: groupFilter, tcpdump: true,
 			help: "don't optimise the filter", set: on(func(o *Options) { o.NoOptimise = true })},
-		{name: "follow-fragments", group: groupFilter, later: true,
-			help: "match later fragments as their first one"},
+		{name: "follow-fragments", group: groupFilter, help: "match later fragments as their first one",
+			set:      on(func(o *Options) { o.Fragments = filter.FollowAll }),
+			negative: func(o *Options) { o.Fragments = filter.FollowNone }},
 
 		{name: "depth", arg: "N", group: groupTunnel,
 			help: "tunnel levels to walk into (3)", set: func(o *Options, v string) error {

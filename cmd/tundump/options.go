@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 )
 
@@ -61,11 +62,12 @@ type Options struct {
 	CountOnly    bool          // --count
 	JSON         bool          // --json
 
-	ExpressionFile string // -F
-	LinkTypeName   string // -y, "" is the interface's own
-	Dump           int    // -d, how often
-	NoOptimise     bool   // -O
-	Depth          int    // --depth
+	ExpressionFile string                 // -F
+	LinkTypeName   string                 // -y, "" is the interface's own
+	Dump           int                    // -d, how often
+	NoOptimise     bool                   // -O
+	Fragments      filter.FollowFragments // --follow-fragments
+	Depth          int                    // --depth
 	Ports          header.Ports
 
 	Help       bool
@@ -77,7 +79,7 @@ type Options struct {
 // prints nor exits. Options may stand behind words of the expression, as in Debian's
 // tcpdump ("tundump host 10.5.5.5 -e"), unless "--" came before.
 func parseFlags(name string, args []string) (Options, error) {
-	o := Options{SnapLen: maxSnapLen, Depth: header.DefaultDepth, Ports: header.DefaultPorts()}
+	o := Options{SnapLen: maxSnapLen, Fragments: filter.FollowTunnels, Depth: header.DefaultDepth, Ports: header.DefaultPorts()}
 	fs := flagSet(name, &o)
 	fs.SetOutput(io.Discard)
 	if err := fs.Parse(args); err != nil {

@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 )
 
@@ -59,6 +61,8 @@ func TestParseFlags(t *testing.T) {
 		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
 		{"--vxlan-port 1,65535 --vxlan-port 3", func(o *Options) { o.Ports.VXLAN = []uint16{1, 65535, 3} }},
 		{"--geneve-port=7,8", func(o *Options) { o.Ports.Geneve = []uint16{7, 8} }},
+		{"--follow-fragments", func(o *Options) { o.Fragments = filter.FollowAll }},
+		{"--follow-fragments --no-follow-fragments", func(o *Options) { o.Fragments = filter.FollowNone }},
 		{"-h", func(o *Options) { o.Help = true }},
 		{"--help", func(o *Options) { o.Help = true }},
 		{"--version", func(o *Options) { o.Version = true }},
@@ -72,7 +76,7 @@ func TestParseFlags(t *testing.T) {
 		{"len > 4 - 1", func(o *Options) { o.Expression = "len > 4 - 1" }},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
-			want := Options{SnapLen: 262144, Depth: 3, Ports: header.Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}}
+			want := Options{SnapLen: 262144, Depth: 3, Fragments: filter.FollowTunnels, Ports: header.Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}}
 			tt.want(&want)
 			got, err := parseFlags("tundump", strings.Fields(tt.args))
 			if err != nil {
@@ -141,5 +145,24 @@ func TestParseFlagsErrors(t *testing.T) {
 				t.Errorf("error %v\nwant  %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestUsage keeps the help on one screen, and complete.
+func TestUsage(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(usage, "\n"), "\n")
+	if len(lines) > 45 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, l := range lines {
+		if utf8.RuneCountInString(l) > 80 {
+			t.Errorf("more than 80 columns: %s", l)
+		}
+	}
+	for _, option := range []string{"-i", "-D", "-r", "-w", "-c", "-s", "-p", "-n", "-d", "-e", "-v", "-q",
+		"-h", "--help", "--version", "--depth", "--vxlan-port", "--geneve-port"} {
+		if !strings.Contains(usage, option) {
+			t.Errorf("no %s", option)
+		}
 	}
 }

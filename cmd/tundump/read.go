@@ -45,9 +45,9 @@ func (s *session) read() error {
 	stop := s.watchFile(progress)
 	ctx, cancel := s.limited()
 	defer cancel()
-	n, err := s.copy(ctx, &selection{Source: src, program: s.program, meter: s.meter}, out)
+	n, err := s.copy(ctx, &selection{Source: src, program: s.program, fragments: &s.filters.memory.file, meter: s.meter}, out)
 	stop()
-	err = errors.Join(err, out.finish())
+	err = errors.Join(err, out.finish(), s.reportLate("selected"))
 	if err == nil && s.opt.CountOnly {
 		_, err = fmt.Fprintln(s.std.out, packets(n))
 	}
@@ -242,9 +242,10 @@ func (s *session) notRead(path string) error {
 // accepts.
 type selection struct {
 	capture.Source
-	program  func(header.LinkType) (*ir.Prog, error)
-	compiled []func(*capture.Packet) bool // by interface, nil if not yet
-	meter    *meter                       // nil if nobody looks
+	program   func(header.LinkType) (*ir.Prog, error)
+	fragments *ir.Fragments
+	compiled  []func(*capture.Packet) bool // by interface, nil if not yet
+	meter     *meter                       // nil if nobody looks
 }
 
 func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
@@ -265,7 +266,7 @@ func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
 				return p, err
 			}
 			f.compiled[p.Interface] = func(p *capture.Packet) bool {
-				return prog == nil || prog.Match(p.Data, ir.Meta{Len: uint32(p.Len)})
+				return prog == nil || prog.MatchFragments(p.Data, ir.Meta{Len: uint32(p.Len)}, f.fragments)
 			}
 		}
 		if f.compiled[p.Interface](&p) {

@@ -71,14 +71,16 @@ func frame(t *testing.T, ls ...layer) []byte {
 			case *layers.IPv4:
 				l.Protocol = layers.IPProtocolIPv4
 			}
+		case *layers.IPv6:
+			l.(*layers.Ethernet).EthernetType = layers.EthernetTypeIPv6
 		case *layers.TCP:
-			l.(*layers.IPv4).Protocol = layers.IPProtocolTCP
+			carry(l, layers.IPProtocolTCP)
 		case *layers.UDP:
-			l.(*layers.IPv4).Protocol = layers.IPProtocolUDP
+			carry(l, layers.IPProtocolUDP)
 		case *layers.GRE:
-			l.(*layers.IPv4).Protocol = layers.IPProtocolGRE
+			carry(l, layers.IPProtocolGRE)
 		case *layers.ICMPv4:
-			l.(*layers.IPv4).Protocol = layers.IPProtocolICMPv4
+			carry(l, layers.IPProtocolICMPv4)
 		}
 	}
 	buf := gopacket.NewSerializeBuffer()
@@ -86,6 +88,16 @@ func frame(t *testing.T, ls ...layer) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// carry says in a network header what follows it.
+func carry(l layer, protocol layers.IPProtocol) {
+	switch l := l.(type) {
+	case *layers.IPv4:
+		l.Protocol = protocol
+	case *layers.IPv6:
+		l.NextHeader = protocol
+	}
 }
 
 // TestScopes runs the expressions that tundump is made for. Which packets each one

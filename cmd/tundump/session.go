@@ -42,13 +42,14 @@ type session struct {
 func newSession(ctx context.Context, std stdio, opt Options) *session {
 	std.err = onTerminal(std.err)
 	s := &session{ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports)}
-	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions)
+	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
 	return s
 }
 
 func (s *session) close() {
 	s.starting.Wait()
 	s.filters.close()
+	s.filters.memory.close()
 }
 
 // program returns the filter for packets of a link type, nil if there is no
@@ -61,7 +62,7 @@ func (s *session) program(link header.LinkType) (*ir.Prog, error) {
 }
 
 func (s *session) filterOptions(link header.LinkType) filter.Options {
-	o := filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
+	o := filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Fragments: s.opt.Fragments, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
 	switch {
 	case s.opt.Read != "":
 		o.Origin = filter.OriginFile
@@ -134,7 +135,7 @@ func (s *session) live() error {
 	all := sum(stats)
 	fmt.Fprintf(s.std.err, "%s captured\n%s received by filter\n%s dropped by kernel\n",
 		packets(n), packets(all.Received), packets(all.Dropped))
-	return err
+	return errors.Join(err, s.reportLate("captured"))
 }
 
 // packets counts as tcpdump does.
@@ -182,7 +183,9 @@ func (s *session) attach() func(syscall.RawConn, capture.Interface) error {
 // describeFilter says what was loaded for the interfaces, once for each link type.
 func (s *session) describeFilter(interfaces []capture.Interface) {
 	tunnels := ""
-	if filter.UsesTunnels(s.opt.Expression, s.filterOptions(header.LinkEthernet)) {
+	opt := s.filterOptions(header.LinkEthernet)
+	opt.Sets = s.filters.sets
+	if filter.UsesTunnels(s.opt.Expression, opt) {
 		tunnels = fmt.Sprintf(", tunnels to depth %d, VXLAN on %s", s.opt.Depth, enumerate(s.opt.Ports.VXLAN))
 		if geneve := s.opt.Ports.Geneve; !slices.Equal(geneve, header.DefaultPorts().Geneve) {
 			tunnels += ", Geneve on " + enumerate(geneve)
@@ -199,6 +202,9 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 			fmt.Fprintf(s.std.err, "tundump: filter: not as eBPF: %v\n", f.Fallback)
 		}
 		fmt.Fprintf(s.std.err, "tundump: filter: %v%s\n", f, tunnels)
+		if p, err := s.program(header.LinkType(in.LinkType)); err == nil && f.Fallback != nil && p.FollowsFragments() {
+			fmt.Fprintln(s.std.err, "tundump: filter: later fragments are not followed without eBPF")
+		}
 	}
 	if len(told) == 0 {
 		fmt.Fprintln(s.std.err, "tundump: filter: none, every packet is captured")

@@ -122,6 +122,8 @@ type Header struct {
 	// Later holds in a fragment other than the first: what follows is not
 	// the start of anything. Its Value is what the masked field must differ from.
 	Later Test
+	// More are the bits of the field of Later that tell that more fragments come.
+	More uint32
 	// TunnelID is the name of the field with the tunnel's identifier, if it has one.
 	TunnelID string
 	Fields   []Field

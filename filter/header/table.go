@@ -70,7 +70,7 @@ func New(ports Ports) *Table {
 			Next:   Next{"type", etherTypes}},
 		// RFC 791
 		{ID: IP, Name: "ip", Class: Network, Min: 20, Len: []LenTerm{{0, 1, 0x0f, 2}},
-			Valid: []Test{{0, 1, 0xf0, 0x40}}, Later: Test{6, 2, 0x1fff, 0},
+			Valid: []Test{{0, 1, 0xf0, 0x40}}, Later: Test{6, 2, 0x1fff, 0}, More: 0x2000,
 			Fields: []Field{{Name: "ihl", Off: 0, Size: 1, Mask: 0x0f}, {Name: "tos", Off: 1, Size: 1}, {Name: "len", Off: 2, Size: 2},
 				{Name: "id", Off: 4, Size: 2}, {Name: "flags", Off: 6, Size: 1, Mask: 0xe0}, {Name: "fragoff", Off: 6, Size: 2, Mask: 0x1fff},
 				{Name: "ttl", Off: 8, Size: 1}, {Name: "proto", Off: 9, Size: 1}, {Name: "src", Off: 12, Size: 4}, {Name: "dst", Off: 16, Size: 4}},
@@ -90,7 +90,7 @@ func New(ports Ports) *Table {
 			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}}, Next: Next{"proto", protocols6}},
 		{ID: Routing, Name: "routing", Class: Extension, Min: 8, Fixed: 8, Len: options,
 			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}}, Next: Next{"proto", protocols6}},
-		{ID: Fragment, Name: "frag", Class: Extension, Min: 8, Fixed: 8, Later: Test{2, 2, 0xfff8, 0},
+		{ID: Fragment, Name: "frag", Class: Extension, Min: 8, Fixed: 8, Later: Test{2, 2, 0xfff8, 0}, More: 1,
 			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "fragoff", Off: 2, Size: 2, Mask: 0xfff8}, {Name: "id", Off: 4, Size: 4}}, Next: Next{"proto", protocols6}},
 		{ID: DstOpts, Name: "dstopts", Class: Extension, Min: 8, Fixed: 8, Len: options,
 			Fields: []Field{{Name: "proto", Off: 0, Size: 1}, {Name: "len", Off: 1, Size: 1}}, Next: Next{"proto", protocols6}},

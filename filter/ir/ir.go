@@ -11,6 +11,7 @@
 //	cond   = always | a == b | a > b | a >= b | a & b != 0
 //	       | a + imm <= captured length             within: those bytes can be loaded
 //	       | a in set, 16 bytes [a] in set          look-ups
+//	       | first a, follows a, keep               what a filter remembers of fragments
 //	       | again a < imm                          a++, and back to a head
 //	target = block | accept | reject
 //
@@ -144,15 +145,20 @@ type Instr struct {
 type Cond uint8
 
 const (
-	Always Cond = iota // True
-	Eq                 // True if A == B
-	Gt                 // True if A > B
-	Ge                 // True if A >= B
-	Set                // True if A & B != 0
-	Within             // True if A + B.Imm bytes of the packet were captured
-	Again              // True, a head, after A++, if A < B.Imm
-	In                 // True if Sets[B.Imm] has A
-	InLong             // True if Sets[B.Imm] has the number in the 16 bytes at A
+	Always  Cond = iota // True
+	Eq                  // True if A == B
+	Gt                  // True if A > B
+	Ge                  // True if A >= B
+	Set                 // True if A & B != 0
+	Within              // True if A + B.Imm bytes of the packet were captured
+	Again               // True, a head, after A++, if A < B.Imm
+	In                  // True if Sets[B.Imm] has A
+	InLong              // True if Sets[B.Imm] has the number in the 16 bytes at A
+	First               // True; the IP header at A, of the slot B.Imm, is that of a first fragment
+	Follows             // True if what is at A is a later fragment whose first one was kept
+	Keep                // True; the first fragments of this packet are kept
+
+	// In IPv6 First and Follows have the offset of the fragment header in B.Reg.
 )
 
 // Targets that are not blocks.
@@ -204,8 +210,17 @@ func (m *Meta) fact(n uint32) uint32 {
 }
 
 // Match runs the program on the captured bytes of a packet and reports whether
-// it accepts. It allocates nothing, and does not panic if Verify found nothing.
-func (p *Prog) Match(data []byte, m Meta) bool {
+// it accepts. It allocates nothing, and does not panic if Verify found nothing. It remembers
+// no fragments.
+func (p *Prog) Match(data []byte, m Meta) bool { return p.match(data, &m, nil) }
+
+// MatchFragments is Match with what is remembered of fragments.
+func (p *Prog) MatchFragments(data []byte, m Meta, f *Fragments) bool {
+	f.begin()
+	return p.match(data, &m, f)
+}
+
+func (p *Prog) match(data []byte, m *Meta, f *Fragments) bool {
 	var regs [NRegs]uint32
 	val := func(v Val) uint32 {
 		if v.Reg == NoReg {
@@ -255,6 +270,16 @@ func (p *Prog) Match(data []byte, m Meta) bool {
 			ok = p.Sets[v].Has(a)
 		case InLong:
 			ok = p.Sets[v].HasLong(U128Of(data[a : a+16]))
+		case First:
+			if ok = true; f != nil {
+				f.first(b.B.Imm, fragmentOf(data, b.B, a, v))
+			}
+		case Follows:
+			ok = f != nil && f.follows(fragmentOf(data, b.B, a, v))
+		case Keep:
+			if ok = true; f != nil {
+				f.keep()
+			}
 		}
 		if at = b.False; ok {
 			at = b.True
@@ -474,10 +499,15 @@ func (p *Prog) Verify() error {
 			return nil
 		}
 		switch {
-		case b.Cond > InLong:
+		case b.Cond > Keep:
 			return fail("bad condition %d", b.Cond)
 		case (b.Cond == In || b.Cond == InLong) && (b.A >= NRegs || b.B.Reg != NoReg || b.B.Imm >= uint32(len(p.Sets))):
 			return fail("a look-up needs a register and one of %d sets", len(p.Sets))
+		case (b.Cond == First || b.Cond == Follows) && (b.A >= NRegs || b.B.Imm >= Slots):
+			return fail("a fragment needs a register and one of %d slots", Slots)
+		case (b.Cond == First || b.Cond == Follows) && b.B.Reg == NoReg && there(&k, b.A) < 20,
+			(b.Cond == First || b.Cond == Follows) && b.B.Reg != NoReg && (there(&k, b.A) < 40 || there(&k, b.B.Reg) < 8):
+			return fail("the fragment at %v may be beyond the packet", b.A)
 		case b.Cond == InLong && there(&k, b.A) < 16:
 			return fail("the address at %v may be beyond the packet", b.A)
 		case b.Cond == Again:
@@ -628,6 +658,9 @@ func (p *Prog) sweep() {
 }
 
 func (v Val) String() string {
+	if v.Reg != NoReg && v.Imm > 0 { // a fragment's
+		return fmt.Sprintf("%v, %d", v.Reg, v.Imm)
+	}
 	if v.Reg != NoReg {
 		return v.Reg.String()
 	}
@@ -687,6 +720,10 @@ func (p *Prog) String() string {
 			fmt.Fprintf(&s, "if %v in set %d", b.A, b.B.Imm)
 		case InLong:
 			fmt.Fprintf(&s, "if 16 bytes [%v] in set %d", b.A, b.B.Imm)
+		case First, Follows:
+			fmt.Fprintf(&s, "if %s %v, %v", [...]string{First: "first", Follows: "follows"}[b.Cond], b.A, b.B)
+		case Keep:
+			s.WriteString("if keep")
 		default:
 			fmt.Fprintf(&s, "if %v %s %v", b.A, [...]string{Eq: "==", Gt: ">", Ge: ">=", Set: "&", Within: "?"}[min(b.Cond, Within)], b.B)
 		}

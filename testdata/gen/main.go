@@ -69,7 +69,6 @@ func files() []file {
 		{"pppoe.pcap", layers.LinkTypeEthernet, pppoePackets()},
 		{"mpls.pcap", layers.LinkTypeEthernet, mplsPackets()},
 		{"control.pcap", layers.LinkTypeEthernet, control()},
-		{"services.pcap", layers.LinkTypeEthernet, services()},
 		{"odd.pcap", layers.LinkTypeEthernet, odd()},
 	}
 }

@@ -1,0 +1,89 @@
+package bpf
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/ir"
+	"github.com/tundump/tundump/testdata/random"
+)
+
+// fragmentFilters are expressions that ask about different levels in different orders.
+func fragmentFilters() []string {
+	return []string{
+		"inner host 10.0.0.1", "inner port 53", "inner src port 53 and not inner tcp", "any udp port 53", "any host 2001:db8::1",
+		"gre and host 10.0.0.1", "vxlan and udp port 53", "not inner host 10.0.0.2", "host 10.0.0.1 and inner port 443",
+		"inner 2 port 53", "outer dst host 10.0.0.1 and inner (udp and src host 10.0.0.2)", "vxlan or inner tcp", "less 90 or inner 1 port 80",
+		"tcp port 80", "outer port 4789", "ip6",
+	}
+}
+
+// TestFragments runs random sequences of fragments through Match and eBPF, with and without
+// loops, and compares what they accept, and how many fragments they count as late.
+func TestFragments(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for eBPF: sudo make test")
+	}
+	g := random.New(31)
+	accepted, lateTotal := map[bool]int{}, uint64(0)
+	for _, text := range fragmentFilters() {
+		opt := options(3)
+		plain, err := filter.Compile(text, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.Fragments = filter.FollowAll
+		p, err := filter.Compile(text, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var memory ir.Fragments
+		filters := map[string]*Filter{}
+		kernels := map[string]*kernel{}
+		for name, p := range map[string]*ir.Prog{"eBPF": p, "unrolled eBPF": p.Unroll()} {
+			if filters[name], err = LoadEBPF(p, snap); err != nil {
+				t.Fatalf("%s\n%+v", text, err)
+			}
+			defer filters[name].Close()
+			kernels[name] = newKernel(t, filters[name])
+			defer kernels[name].close()
+		}
+		for range random.Rounds(1500) {
+			data := g.Fragment()
+			m := ir.Meta{Len: uint32(len(data))}
+			want := p.MatchFragments(data, m, &memory)
+			for name, k := range kernels {
+				if got := k.match(t, data); got != want {
+					t.Fatalf("%s\non %x\n%s says %v, MatchFragments says %v\n%v", text, data, name, got, want, p)
+				}
+			}
+			itself := plain.Match(data, m)
+			if itself && !want {
+				t.Fatalf("%s\non %x\nis accepted without fragments, and not with them", text, data)
+			}
+			if p.WithoutFragments().Match(data, m) != itself {
+				t.Fatalf("%s\non %x\nWithoutFragments is not what is compiled without", text, data)
+			}
+			if want {
+				accepted[itself]++
+			}
+		}
+		for name, f := range filters {
+			late, err := f.own.Late()
+			if err != nil || late != memory.Late() {
+				t.Errorf("%s: %s counts %d late fragments, MatchFragments %d: %v", text, name, late, memory.Late(), err)
+			}
+		}
+		lateTotal += memory.Late()
+	}
+	for _, name := range random.FragmentNames() {
+		if g.Made[name] == 0 {
+			t.Errorf("never generated: %s", name)
+		}
+	}
+	if accepted[false] < 1000 || accepted[true] < 1000 || lateTotal < 500 {
+		t.Errorf("accepted because of their first one %d, by themselves %d, %d late: the test says little", accepted[false], accepted[true], lateTotal)
+	}
+	t.Logf("accepted because of their first one %d, by themselves %d, %d late", accepted[false], accepted[true], lateTotal)
+}
