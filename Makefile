@@ -2,9 +2,13 @@
 # make demo       capture one inner host among GRE and VXLAN (as root: live)
 # make test       all checks and tests; those that need root are skipped without it
 # make test-long  the same tests with more and longer random input
+# make docs       write the manual, the completions and the tables of docs anew
+# make install    into PREFIX, below DESTDIR: binary, manual, completions
 # make fuzz       every fuzz target for FUZZTIME
 
 FUZZTIME   = 30s
+PREFIX     = /usr/local
+PROGRAM    = tundump
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The three dots do not lead into folders named testdata.
 PACKAGES   = ./... $(addprefix ./,$(sort $(dir $(wildcard testdata/*/*.go))))
@@ -14,7 +18,7 @@ export CGO_ENABLED = 0
 export GOTOOLCHAIN = auto
 export PATH := $(PATH):/usr/local/go/bin
 
-.PHONY: build demo test test-long check fuzz setup
+.PHONY: build demo test test-long check docs install fuzz setup
 
 build:
 	@.ci/setup build
@@ -35,6 +39,17 @@ check: setup
 	go vet $(PACKAGES)
 	go run $(STATICCHECK) $(PACKAGES)
 	.ci/imports
+
+docs:
+	go test ./cmd/tundump -run 'TestDocs$$' -update-docs
+	go test ./decode -run 'TestJSONDocument$$' -update-json
+
+install: build
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tundump
+	install -D -m 644 docs/tundump.1 $(DESTDIR)$(PREFIX)/share/man/man1/tundump.1
+	install -D -m 644 docs/completion/tundump.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tundump
+	install -D -m 644 docs/completion/_tundump $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tundump
+	install -D -m 644 docs/completion/tundump.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tundump.fish
 
 fuzz: setup
 	@go list -f '{{.Dir}}' $(PACKAGES) | while read -r dir; do \

@@ -231,6 +231,13 @@ func (t *Text) u(v int) {
 	}
 }
 
+// i prints a number with its sign.
+func (t *Text) i(v int) {
+	if len(t.buf) <= t.room {
+		t.buf = strconv.AppendInt(t.buf, int64(v), 10)
+	}
+}
+
 func (t *Text) u64(v uint64) {
 	if len(t.buf) <= t.room {
 		t.buf = strconv.AppendUint(t.buf, v, 10)
@@ -455,6 +462,15 @@ func (t *Text) u8(o int) int {
 		return 0
 	}
 	return int(t.data[o])
+}
+
+func (t *Text) i8(o int) int { return int(int8(t.u8(o))) }
+
+func (t *Text) u64At(o int) uint64 {
+	if !t.need(o, 8) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(t.data[o:])
 }
 
 func (t *Text) u16(o int) int {

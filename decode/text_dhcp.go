@@ -9,8 +9,9 @@ const (
 // bootp prints a message of RFC 951, with the options of RFC 2132.
 func (t *Text) bootp(o, length int) {
 	t.proto = "bootp"
+	op := t.u8(o)
 	t.s("BOOTP/DHCP, ")
-	switch op := t.u8(o); op {
+	switch op {
 	case 1:
 		t.s("Request")
 	case 2:

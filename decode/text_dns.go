@@ -380,6 +380,10 @@ func (m dnsMessage) data(typ, class, flags, at, length int) bool {
 		m.s(" ")
 		m.u(m.u16(at + 2))
 		m.s(" ")
+		if length < 4 {
+			m.chars(at+4, m.end-at-4)
+			return false
+		}
 		return m.chars(at+4, length-4)
 	case dnsTSIG:
 		return m.opt.Verbose == 0 || m.tsig(at)

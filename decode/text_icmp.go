@@ -725,7 +725,7 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 		t.s(", length ")
 		t.u(length)
 	}
-	if !known && t.opt.Verbose > 1 {
+	if !known && t.opt.Verbose <= 1 {
 		t.unknownData("\n\t", o, length)
 	}
 }

@@ -251,7 +251,7 @@ func (t *Text) ipRoute(o, n int) {
 	for at := 3; at < n; at += 4 {
 		t.s(" ")
 		t.ip4Addr(o + at)
-		if pointer > at {
+		if pointer > at || pointer < 0 {
 			t.s(",")
 		}
 	}

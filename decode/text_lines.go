@@ -49,8 +49,7 @@ func (t *Text) line(before string, o, end int) int {
 			if at+1 >= end {
 				return 0
 			}
-			if at+1 >= t.end {
-				t.trunc()
+			if !t.need(at, 2) {
 				return 0
 			}
 			if t.data[at+1] != '\n' {
@@ -65,6 +64,10 @@ func (t *Text) line(before string, o, end int) int {
 			t.verbatim(o, at)
 			return next
 		}
+	}
+	if at < end { // the end was not captured
+		t.trunc()
+		return 0
 	}
 	t.s(before)
 	t.verbatim(o, at)

@@ -13,6 +13,10 @@ func (t *Text) datagram(sport, dport, o, length int) bool {
 		t.bootp(o, length)
 	case is(5060):
 		t.lines("sip", "ACK BYE CANCEL DO INFO INVITE MESSAGE NOTIFY OPTIONS PRACK QAUTH REFER REGISTER SPRACK SUBSCRIBE UPDATE PUBLISH", o, length)
+	case is(portGPE):
+		t.gpe(o, length)
+	case is(portNTP):
+		t.ntp(o, length)
 	case is(portMDNS):
 		t.dns(o, length, true)
 	default:
@@ -43,7 +47,7 @@ func (t *Text) stream(sport, dport, o, length int) {
 	case is(21):
 		t.s(": ")
 		t.lines("ftp", "", o, length)
-	case is(80, 8080, 3128):
+	case is(80, 8080):
 		t.s(": ")
 		t.lines("http", "GET PUT COPY HEAD LOCK MOVE POLL POST BCOPY BMOVE MKCOL TRACE LABEL MERGE DELETE SEARCH UNLOCK REPORT UPDATE NOTIFY BDELETE CONNECT OPTIONS CHECKIN PROPFIND CHECKOUT CCM_POST SUBSCRIBE PROPPATCH BPROPFIND BPROPPATCH UNCHECKOUT MKACTIVITY MKWORKSPACE UNSUBSCRIBE RPC_CONNECT VERSION-CONTROL BASELINE-CONTROL", o, length)
 	case is(554, 8554):
@@ -56,11 +60,25 @@ func (t *Text) stream(sport, dport, o, length int) {
 	}
 }
 
-// ssh prints the line with which RFC 4253's connections begin.
+// ssh prints the line with which RFC 4253's connections begin, if it is whole.
 func (t *Text) ssh(o, length int) {
-	if !t.has(o, min(4, length)) || length < 4 || string(t.data[o:o+4]) != "SSH-" {
-		return
+	t.proto = "ssh"
+	for at := o; at < o+length; at++ {
+		c := t.u8(at)
+		switch {
+		case t.stopped():
+			return
+		case at < o+4 && byte(c) != "SSH-"[at-o]:
+			return
+		case c == '\n', c == '\r' && at+1 < o+length && t.u8(at+1) == '\n':
+			t.s(": SSH: ")
+			t.verbatim(o, at)
+			return
+		case c < ' ' || c >= 0x7f:
+			return
+		}
 	}
-	t.s(": ")
-	t.lines("ssh", "", o, length)
+	if length < 4 {
+		t.need(o, 4)
+	}
 }

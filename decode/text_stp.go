@@ -102,10 +102,11 @@ func (t *Text) stpConfig(o, length int) {
 	flags := t.u8(o + 4)
 	t.s(", Flags [")
 	t.stpFlags(flags)
-	t.s("], bridge-id ")
+	t.s("]")
 	if !t.need(o+17, 10) {
 		return
 	}
+	t.s(", bridge-id ")
 	t.bridgeID(o + 17)
 	t.s(".")
 	t.x(uint32(t.u16(o+25)), 4)
@@ -186,6 +187,9 @@ func (t *Text) mstpDetails(o, flags, size int) {
 	t.u(size)
 	t.s(", MCID Name ")
 	t.padding(o+39, 32)
+	if !t.need(o+71, 18) {
+		return
+	}
 	t.s(", rev ")
 	t.u(t.u16(o + 71))
 	t.s(",\n\t\tdigest ")

@@ -142,7 +142,7 @@ func (t *Text) greRouting(o, left int) (int, int) {
 		}
 		family, at, size := t.u16(o), t.u8(o+2), t.u8(o+3)
 		o, left = o+4, left-4
-		if size == 0 || t.stopped() {
+		if family == 0 && size == 0 || t.stopped() {
 			return o, left
 		}
 		switch family {
@@ -156,8 +156,7 @@ func (t *Text) greRouting(o, left int) (int, int) {
 			t.s(")")
 		}
 		if left < size {
-			t.invalid()
-			t.stop()
+			t.trunc()
 			return o, left
 		}
 		o, left = o+size, left-size
@@ -166,26 +165,21 @@ func (t *Text) greRouting(o, left int) (int, int) {
 
 func (t *Text) greRoute(title string, o, current, size, left, each int, hop func(o int)) {
 	t.s(title)
-	if current%each != 0 {
-		t.s(", badoffset=")
-		t.u(current)
-	}
-	if size%each != 0 {
-		t.s(", badlength=")
-		t.u(size)
-	}
-	if current >= size {
-		t.s(", badoff/len=")
-		t.u(current)
-		t.s("/")
-		t.u(size)
-	}
-	for i := 0; i < size && i+each <= left && !t.stopped(); i += each {
-		t.s(" ")
-		if i == current {
-			t.s("*")
+	switch {
+	case current%each != 0:
+		t.numbers(", badoffset=", current)
+	case size%each != 0:
+		t.numbers(", badlength=", size)
+	case current >= size:
+		t.numbers(", badoff/len=", current, "/", size)
+	default:
+		for i := 0; i < size && i+each <= left && !t.stopped(); i += each {
+			t.s(" ")
+			if i == current {
+				t.s("*")
+			}
+			hop(o + i)
 		}
-		hop(o + i)
 	}
 	t.s(")")
 }

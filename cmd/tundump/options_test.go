@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -145,24 +144,5 @@ func TestParseFlagsErrors(t *testing.T) {
 				t.Errorf("error %v\nwant  %s", err, tt.want)
 			}
 		})
-	}
-}
-
-// TestUsage keeps the help on one screen, and complete.
-func TestUsage(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(usage, "\n"), "\n")
-	if len(lines) > 45 {
-		t.Errorf("%d lines", len(lines))
-	}
-	for _, l := range lines {
-		if utf8.RuneCountInString(l) > 80 {
-			t.Errorf("more than 80 columns: %s", l)
-		}
-	}
-	for _, option := range []string{"-i", "-D", "-r", "-w", "-c", "-s", "-p", "-n", "-d", "-e", "-v", "-q",
-		"-h", "--help", "--version", "--depth", "--vxlan-port", "--geneve-port"} {
-		if !strings.Contains(usage, option) {
-			t.Errorf("no %s", option)
-		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -28,9 +27,6 @@ type stdio struct {
 	in, out *os.File
 	err     io.Writer // takes whole lines
 }
-
-//go:embed usage.txt
-var usage string
 
 // subcommands returns what a first argument of that name starts with the arguments
 // behind it. Each returns the exit status.
@@ -62,7 +58,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 	}
 	switch {
 	case opt.Help:
-		_, err = io.WriteString(std.out, usage)
+		_, err = io.WriteString(std.out, helpText(flagTable()))
 	case opt.Version:
 		_, err = fmt.Fprintln(std.out, version())
 	case opt.List:

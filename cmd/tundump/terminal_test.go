@@ -20,8 +20,9 @@ import (
 
 // terminal is a pseudo terminal, with all that was written to it.
 type terminal struct {
-	t     *testing.T
-	slave *os.File // for the program
+	t      *testing.T
+	master *os.File
+	slave  *os.File // for the program
 
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -46,7 +47,7 @@ func newTerminal(t *testing.T, columns uint16) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t: t, gone: make(chan struct{})}
+	term := &terminal{t: t, master: master, gone: make(chan struct{})}
 	if term.slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +73,14 @@ func (term *terminal) String() string {
 	return term.text.String()
 }
 
+// waitAtMost is how long a test waits for something to appear on a terminal.
+const waitAtMost = time.Minute
+
 // waitFor waits until something that matches has been written.
 func (term *terminal) waitFor(pattern string) {
 	term.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(time.Minute); !re.MatchString(term.String()); {
+	for deadline := time.Now().Add(waitAtMost); !re.MatchString(term.String()); {
 		if time.Now().After(deadline) {
 			term.t.Fatalf("%s has not been written:\n%q", pattern, term.String())
 		}
@@ -92,6 +96,22 @@ func (term *terminal) start(cmd *exec.Cmd) {
 		term.t.Fatal(err)
 	}
 	term.slave.Close()
+}
+
+// control starts a command that has the terminal for itself, as a login has.
+func (term *terminal) control(cmd *exec.Cmd) {
+	term.t.Helper()
+	cmd.Stdin, cmd.Stdout = term.slave, term.slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	term.start(cmd)
+}
+
+// typed is what somebody types.
+func (term *terminal) typed(text string) {
+	term.t.Helper()
+	if _, err := io.WriteString(term.master, text); err != nil {
+		term.t.Fatal(err)
+	}
 }
 
 // wait waits for the end of the command and of what it writes.

@@ -69,6 +69,7 @@ func files() []file {
 		{"pppoe.pcap", layers.LinkTypeEthernet, pppoePackets()},
 		{"mpls.pcap", layers.LinkTypeEthernet, mplsPackets()},
 		{"control.pcap", layers.LinkTypeEthernet, control()},
+		{"services.pcap", layers.LinkTypeEthernet, services()},
 		{"odd.pcap", layers.LinkTypeEthernet, odd()},
 	}
 }

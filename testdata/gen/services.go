@@ -1,9 +1,91 @@
 package main
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gopacket/gopacket/layers"
+)
+
+// services are what programs say to each other at ports that are known.
+func services() []packet {
+	var ps []packet
+	datagram := func(port uint16, b []byte) {
+		ps = append(ps, pkt(eth(), ip(a4, b4), udp(40000, port), bytesOf(b)))
+	}
+	segment := func(port uint16, s string) {
+		ps = append(ps,
+			pkt(eth(), ip(a4, b4), tcp(40000, port, layers.TCP{ACK: true, PSH: true, Seq: 1000, Ack: 1}), text(s)),
+			pkt(eth(), ip(b6, a6), tcp(port, 40000, layers.TCP{ACK: true, PSH: true, Seq: 1000, Ack: 1}), text(s)))
+	}
+	for _, m := range ntpMessages() {
+		datagram(123, m)
+	}
+	for _, port := range []uint16{80, 8080} {
+		for _, s := range []string{
+			"GET / HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "POST /form HTTP/1.0\nX: y\n\n\x00\x01", "get /lower http/1.0\r\n",
+			"PROPFIND /dav HTTP/1.1\r\n\r\n", "hello", "HTTP/1.1 2000 no\r\n", "HTTP/1.1\r\n", "GET /without an end", "GET /with a \x80 byte\r\n", "GET /ends in CR\r", "GET\r\n", " GET / HTTP/1.1\r\n", "GET /tab\there\r\n", "HTTP/1.1 204\r\n\r\n", "\r\n", "X", "HEAD / HTTP/1.1\n", "UNLOCK\t/ HTTP/1.1\r\n",
+		} {
+			segment(port, s)
+		}
+	}
+	for _, s := range []string{"220 mail.example.com ESMTP\r\n", "EHLO client\r\nMAIL FROM:<a@example.com>\r\n", "binary \x01\r\n"} {
+		segment(25, s)
+		segment(21, s)
+		segment(43, s)
+	}
+	for _, s := range []string{"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2", "\x00\x00\x01\x02\x03", "SSH"} {
+		segment(22, s)
+	}
+	for _, s := range []string{"OPTIONS rtsp://example.com RTSP/1.0\r\nCSeq: 1\r\n\r\n", "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "DESCRIBE x RTSP/1.0\r\n", "$\x00\x00\x10 data"} {
+		segment(554, s)
+		segment(8554, s)
+	}
+	for _, s := range []string{"INVITE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n\r\n", "SIP/2.0 100 Trying\r\n\r\n", "REGISTER sip:example.com SIP/2.0\r\n", "\r\n\r\n", "PUBLISH x"} {
+		datagram(5060, []byte(s))
+	}
+	v4, v6, frame := encode(bodies4[0]()), encode(bodies6[1]()), encode(inner(), bodies4[3]())
+	for _, m := range [][]byte{
+		wire("0c000001 00002a00", v4), wire("0c000002 00002a00", v6), wire("0c000003 00002a00", frame), wire("08000000 00002a00", frame), wire("0c000000 00002a00"), wire("0f000001 00002a00 0102"),
+		wire("0e000003 ffffff07", frame), wire("04000001 00002a00", v4), wire("1c000001 00002a00", v4), wire("3c000001 00002a00", v4), wire("00000000 00000000"), wire("0c0000"), wire("0c000001 00002a00"), wire("0c000001 00002a00", encode(ip(a4, b4), udp(40000, 4790), bytesOf(wire("0c000001 00002b00", v4)))),
+	} {
+		datagram(4790, m)
+	}
+	return ps
+}
+
+// ntpMessages are of every mode, stratum and length.
+func ntpMessages() [][]byte {
+	message := func(first, stratum, poll, precision int, id string, times string) []byte {
+		return wire(first, stratum, poll, precision, "00012000 0003ffff", id, times)
+	}
+	const (
+		times = "e9d1a2b3 80000000 e9d1a2b4 40000001 e9d1a2b4 c0000000 e9d1a2b5 00000000"
+		first = "00000000 00000000 00000000 00000000 00000000 00000000 e9d1a2b5 12345678"
+		later = "ffffffff ffffffff 00000001 00000001 e9d1a2b4 c0000000 e9d1a2b3 ffffffff"
+		same  = "83aa7e80 00000000 e9d1a2b4 c0000000 e9d1a2b4 40000000 e9d1a2b4 d0000000"
+	)
+	var all [][]byte
+	for mode := range 8 {
+		all = append(all, message(0x20|mode, 2, 6, 0xe9, "c0000201", times), message(0xd8|mode, 0, 10, 0, "00000000", first))
+	}
+	for _, stratum := range []int{0, 1, 2, 15, 16, 62, 63, 255} {
+		all = append(all, message(0x24, stratum, 3, 0xfa, "47505300", later), message(0x64, stratum, 0xfd, 20, "01807f41", same))
+	}
+	for _, n := range []int{0, 4, 8, 20, 24, 40} {
+		all = append(all, wire(message(0xa4, 2, 0x80, 0x7f, "c0000201", times), repeat(0xab, n)))
+	}
+	for _, poll := range []int{0, 31, 32, 0xe1, 0xe0} {
+		all = append(all, message(0xe3, 3, poll, 0, "c0000201", times))
+	}
+	return append(all, wire("26 c2 0001 0615 0000 0000 0004 61626364"), wire("16 21 0002 0000 0001 0002 0000"), wire("1e 40 0002 0000 0001 0002 0009 61"))
+}
 
 // odd are packets that no program should send: the printers must be as robust as
 // tcpdump's, and print the same.
 func odd() []packet {
-	return slices.Concat(oddDNSPackets(), oddPPPPackets(), oddControl())
+	var ps []packet
+	for _, s := range []string{"", "24", "240206", "26", "26c2 0001"} {
+		ps = append(ps, pkt(eth(), ip(a4, b4), udp(123, 40000), bytesOf(wire(s))))
+	}
+	return slices.Concat(oddDNSPackets(), oddPPPPackets(), oddControl(), ps)
 }

@@ -1,0 +1,290 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	goflag "flag"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var updateDocs = goflag.Bool("update-docs", false, "write the manual and the completions anew")
+
+//go:embed manual.txt
+var manualText string
+
+// manualDetails is what the manual says of options beyond their line in the table.
+func manualDetails() map[string]string {
+	return map[string]string{
+		"interface":             "Without it, the first interface that is up and no loopback one. Each interface has its own link type in the file, without cooked headers.",
+		"no-promiscuous-mode":   "Interfaces are otherwise put into promiscuous mode, in which they take what is addressed to others, too.",
+		"snapshot-length":       "0 means the largest, which is the default. A tunnel header that is cut off cannot be looked into.",
+		"read":                  "Micro- and nanoseconds, either byte order.",
+		"write":                 "Each interface is described with its name, link type and MAC address, each packet has its direction. A file is complete when the program ends, also by a signal.",
+		"decap":                 "There is an interface for each tunnel. Without -w the innermost packets are printed. See OUTPUT FOR PROGRAMS.",
+		"annotate":              "See OUTPUT FOR PROGRAMS.",
+		"packets":               "What a filter refuses does not count.",
+		"json":                  "See OUTPUT FOR PROGRAMS.",
+		"dump":                  "Of a filter that looks into tunnels, it is the classic BPF form.",
+		"depth":                 fmt.Sprintf("At most %d. A packet that has more is treated as one that ends there.", maxDepth),
+		"vxlan-port":            "Ports with commas between them. The first list replaces the default, further ones add to it.",
+		"geneve-port":           "Likewise.",
+		"numeric":               "It is accepted for the sake of habit.",
+		"list-interfaces":       "",
+		"link-level":            "",
+		"file-size":             "",
+		"relinquish-privileges": "",
+	}
+}
+
+// roff escapes text for a line of its own.
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
+	if strings.HasPrefix(text, ".") {
+		text = `\&` + text
+	}
+	return text
+}
+
+// manualPage returns man page tundump(1).
+func manualPage(table []flag) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line(`.\" Made from the table of options and manual.txt: go test ./cmd/tundump -run TestDocs -update-docs`)
+	line(`.TH TUNDUMP 1 2026-11-25 tundump "User Commands"`)
+	line(".SH NAME\ntundump \\- tcpdump for overlay networks")
+	line(".SH SYNOPSIS\n.B tundump\n.RI [ options ]\n.RI [ expression ]")
+	for _, name := range slices.Sorted(maps.Keys(subcommands())) {
+		line(".br\n.B tundump %s\n.RI ...", roff(name))
+	}
+	as := false // whether lines are shown as they are
+	shown := func(on bool) {
+		if on != as {
+			line("%s", map[bool]string{true: ".PP\n.RS 4\n.nf", false: ".fi\n.RE"}[on])
+		}
+		as = on
+	}
+	for text := range strings.Lines(manualText) {
+		text = strings.TrimRight(text, "\n")
+		shown(strings.HasPrefix(text, "  "))
+		switch {
+		case strings.HasPrefix(text, "#"):
+		case strings.HasPrefix(text, "= "):
+			line(".SH %s", roff(text[2:]))
+		case text == "@OPTIONS@":
+			manualOptions(line, table)
+		case text == "@SUBCOMMANDS@":
+			for _, name := range slices.Sorted(maps.Keys(subcommands())) {
+				line(".SS tundump %s", roff(name))
+				shown(true)
+				for l := range strings.Lines(subcommandUsage()[name]) {
+					line("%s", roff(strings.TrimRight(l, "\n")))
+				}
+				shown(false)
+			}
+		case as:
+			line("%s", roff(strings.TrimPrefix(text, "  ")))
+		case text == "":
+			line(".PP")
+		default:
+			line("%s", roff(text))
+		}
+	}
+	shown(false)
+	page := b.String()
+	// No paragraph in front of what starts one anyway.
+	for _, next := range []string{".SH", ".SS", ".PP"} {
+		page = strings.ReplaceAll(page, ".PP\n"+next, next)
+	}
+	page = regexp.MustCompile(`(\n\.S[HS] .*\n)\.PP\n`).ReplaceAllString(page, "$1")
+	return strings.TrimSuffix(page, ".PP\n")
+}
+
+// manualOptions writes the section about options, group by group.
+func manualOptions(line func(string, ...any), table []flag) {
+	line(".SH OPTIONS")
+	line("Options may stand behind words of the expression, unless \\-\\- came before.")
+	details := manualDetails()
+	for _, g := range groups() {
+		line(".SS %s", g)
+		for _, f := range table {
+			if f.group != g || !f.usable() {
+				continue
+			}
+			names := []string{}
+			if f.letter != "" {
+				names = append(names, `\fB`+roff("-"+f.letter)+`\fR`)
+			}
+			long := "--" + f.name
+			if f.negative != nil {
+				long = "--[no-]" + f.name
+			}
+			names = append(names, `\fB`+roff(long)+`\fR`)
+			term := strings.Join(names, ", ")
+			if f.arg != "" {
+				term += ` \fI` + roff(f.arg) + `\fR`
+			}
+			line(".TP\n%s", term)
+			help := f.help
+			if f.name == "help" {
+				help = "a summary"
+			}
+			line("%s.", roff(strings.ToUpper(help[:1])+help[1:]))
+			if more := details[f.name]; more != "" {
+				line("%s", roff(more))
+			}
+		}
+	}
+	line(".PP")
+	line("These of tcpdump's options are refused:")
+	for _, f := range table {
+		if f.refused != "" {
+			line(".TP\n\\fB%s\\fR\n%s.", roff("-"+f.letter), roff(strings.ToUpper(f.refused[:1])+f.refused[1:]))
+		}
+	}
+}
+
+// subcommandUsage returns what the subcommands print for --help.
+func subcommandUsage() map[string]string {
+	return map[string]string{"expr": exprUsage, "mtu": mtuUsage, "offset": offsetUsage}
+}
+
+// TestDocs checks that the manual and the completions are what is made from the
+// table of options.
+func TestDocs(t *testing.T) {
+	table := flagTable()
+	for name, want := range map[string]string{
+		"docs/tundump.1":               manualPage(table),
+		"docs/completion/tundump.bash": bashCompletion(table),
+		"docs/completion/_tundump":     zshCompletion(table),
+		"docs/completion/tundump.fish": fishCompletion(table),
+	} {
+		path := "../../" + name
+		if *updateDocs {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(want, "\n")); d != "" {
+			t.Errorf("%s is not what the options make it (-is +should be); make docs writes it anew:\n%s", name, d)
+		}
+	}
+	for name := range subcommands() {
+		if subcommandUsage()[name] == "" {
+			t.Errorf("the manual does not know the subcommand %s", name)
+		}
+	}
+	names := map[string]bool{}
+	for _, f := range table {
+		names[f.name] = true
+	}
+	for name := range manualDetails() {
+		if !names[name] {
+			t.Errorf("the manual has details of --%s, which is no option", name)
+		}
+	}
+	for _, name := range often() {
+		if !names[name] {
+			t.Errorf("the help has --%s, which is no option", name)
+		}
+	}
+}
+
+// TestManualPage has groff and mandoc look for mistakes in the page, and checks
+// what somebody sees who reads it.
+func TestManualPage(t *testing.T) {
+	const page = "../../docs/tundump.1"
+	for _, c := range [][]string{
+		{"groff", "-man", "-Tutf8", "-ww", "-z", page},
+		{"mandoc", "-T", "lint", "-W", "warning", page},
+	} {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%s: %v\n%s", c[0], err, out)
+		}
+	}
+	out, err := exec.Command("groff", "-man", "-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=100n", page).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(out)
+	for _, f := range flagTable() {
+		if !f.usable() {
+			continue
+		}
+		long := "--" + f.name
+		if f.negative != nil {
+			long = "--[no-]" + f.name
+		}
+		if !regexp.MustCompile(`(?m)^ +(-., )?` + regexp.QuoteMeta(strings.TrimSpace(long+" "+f.arg)) + `( |$)`).MatchString(text) {
+			t.Errorf("no option %s in the manual", long)
+		}
+	}
+	for _, want := range []string{"EXIT STATUS\n", "    tundump -i eth1 -w out.pcapng inner host 10.5.5.5\n", "    tundump mtu ip/gre,key/ether --underlay 1500\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the manual has no %q", want)
+		}
+	}
+}
+
+// TestInstall has make install everything below a folder of its own, where bash and
+// man find it.
+func TestInstall(t *testing.T) {
+	dir := t.TempDir()
+	program, err := exec.LookPath("tundump") // so that it need not be built
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("make", "-C", "../..", "-o", "build", "install", "DESTDIR="+dir, "PREFIX=/usr", "PROGRAM="+program).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"bin/tundump", "share/man/man1/tundump.1", "share/bash-completion/completions/tundump",
+		"share/zsh/site-functions/_tundump", "share/fish/vendor_completions.d/tundump.fish"} {
+		info, err := os.Stat(dir + "/usr/" + name)
+		if err != nil || info.Size() == 0 || info.Mode().Perm()&0o111 != 0 != (name == "bin/tundump") {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	if out, err := exec.Command(dir+"/usr/bin/tundump", "--help").Output(); err != nil || string(out) != helpText(flagTable()) {
+		t.Errorf("the installed program: %v, %.100q", err, out)
+	}
+}
+
+// TestHelp checks that the help fits on a screen, also when tundump has all options that
+// it is to have, and names all that it has.
+func TestHelp(t *testing.T) {
+	table := flagTable()
+	text := helpText(table)
+	for _, f := range table {
+		if f.usable() && !regexp.MustCompile(`(^|\s)`+regexp.QuoteMeta(f.short())+`\s`).MatchString(text) {
+			t.Errorf("the help does not name %s", f.short())
+		}
+		if !f.usable() && strings.Contains(text, "--"+f.name) {
+			t.Errorf("the help names --%s", f.name)
+		}
+	}
+	all := slices.Clone(table)
+	for i := range all {
+		all[i].later = false
+	}
+	lines := strings.Split(helpText(all), "\n")
+	if len(lines) > 50 {
+		t.Errorf("the help will have %d lines", len(lines))
+	}
+	for _, l := range lines {
+		if len(l) > 80 {
+			t.Errorf("%q has %d columns", l, len(l))
+		}
+	}
+}
