@@ -46,6 +46,11 @@ type Interface struct {
 	// Nanoseconds tells that times are known to the nanosecond, not the microsecond.
 	Nanoseconds bool
 	MAC         net.HardwareAddr
+	// Netmask is that of its first IPv4 address, 0 if it has none or it is not known.
+	Netmask uint32
+	// BigEndian tells that the machine that captured was: in packets of LINKTYPE_NULL
+	// something is in its byte order.
+	BigEndian bool
 	// Speed is in bits per second, 0 if not known.
 	Speed uint64
 }

@@ -164,7 +164,7 @@ func TestPcap(t *testing.T) {
 				b = append(b, pcapRecordBytes(o, 0xffffffff, 0, 0, nil)...)
 				b = append(b, pcapRecordBytes(o, 2, 0, uint32(len(long)), long)...)
 				b = append(b, pcapRecordBytes(o, 3, 0, 5, frame)...) // says that it was shorter on the wire
-				wantInterfaces := []Interface{{LinkType: 276, Nanoseconds: nano}}
+				wantInterfaces := []Interface{{LinkType: 276, Nanoseconds: nano, BigEndian: isBig(o)}}
 				want := []Packet{
 					{Time: 1e9 + 123456000, Len: 60, Data: frame},
 					{Time: 0xffffffff * 1e9, Data: []byte{}},
@@ -206,6 +206,8 @@ func TestPcapLinkTypes(t *testing.T) {
 	}
 }
 
+func isBig(o appender) bool { return o.AppendUint16(nil, 1)[1] == 1 }
+
 // ngFile is a file with much of what pcapng can have: two sections, the second of the
 // other byte order, interfaces of their own, blocks to skip.
 func ngFile(o, o2 appender) (file []byte, interfaces []Interface, packets []Packet) {
@@ -238,6 +240,10 @@ func ngFile(o, o2 appender) (file []byte, interfaces []Interface, packets []Pack
 		{LinkType: 101, SnapLen: 100},
 		{Name: "eth9", LinkType: 1, SnapLen: 10},
 	}
+	for i := range interfaces {
+		interfaces[i].BigEndian = isBig(o)
+	}
+	interfaces[3].BigEndian = isBig(o2)
 	packets = []Packet{
 		{Time: t0*1e9 + 1, Len: 60, Direction: DirectionIn, Data: frame},
 		{Time: t0*1e9 + 5e8, Interface: 2, Len: len(frame), Direction: DirectionOut, Data: frame[:7]},

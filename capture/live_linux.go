@@ -317,7 +317,7 @@ func openRing(name string, opt *LiveOptions) (*ring, error) {
 		ifindex: attrs.Index,
 		iface: Interface{
 			Name: attrs.Name, Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
-			Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name),
+			Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
 		},
 		read: blockReader{snapLen: int(opt.SnapLen), ethernet: linkType == linkEthernet},
 	}
@@ -591,6 +591,15 @@ func LinkType(name string) (uint32, error) {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
 	return linkType, nil
+}
+
+// netmask returns that of the interface's first IPv4 address; 0 if it has none.
+func netmask(link netlink.Link) uint32 {
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil || len(addrs) == 0 || len(addrs[0].Mask) != net.IPv4len {
+		return 0
+	}
+	return binary.BigEndian.Uint32(addrs[0].Mask)
 }
 
 // lookUp finds an interface, its link type, and the type of the socket for it.

@@ -37,7 +37,7 @@ func (f *File) openPcap(o order, nano bool) error {
 	f.format = c
 	// The upper bits tell the length of a frame check sequence.
 	f.interfaces = []Interface{{
-		LinkType: normalLinkType(o.uint32(h[20:]) & 0xffff), SnapLen: o.uint32(h[16:]), Nanoseconds: nano,
+		LinkType: normalLinkType(o.uint32(h[20:]) & 0xffff), SnapLen: o.uint32(h[16:]), Nanoseconds: nano, BigEndian: bool(o),
 	}}
 	f.in.discard(pcapHeader)
 	return nil

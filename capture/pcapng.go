@@ -154,7 +154,7 @@ func (c *pcapng) iface(f *File, body []byte) error {
 	if len(f.interfaces) == maxInterfaces {
 		return f.damaged("more than %d interfaces", maxInterfaces)
 	}
-	iface := Interface{LinkType: normalLinkType(uint32(c.order.uint16(body))), SnapLen: c.order.uint32(body[4:])}
+	iface := Interface{LinkType: normalLinkType(uint32(c.order.uint16(body))), SnapLen: c.order.uint32(body[4:]), BigEndian: bool(c.order)}
 	resolution := byte(6)
 	var offset int64
 	for options := body[8:]; ; {

@@ -27,7 +27,7 @@ func (s *session) bright() func(p *capture.Packet, link header.LinkType) uint {
 	if s.opt.Decap || !coloured(s.std.out, os.Getenv) { // there are no levels any more
 		return nil
 	}
-	if levels, err := filter.CompileLevels(s.opt.Expression, s.filterOptions(header.LinkEthernet)); err != nil || levels == nil {
+	if levels, err := filter.CompileLevels(s.opt.Expression, s.filterOptions(kind{link: header.LinkEthernet})); err != nil || levels == nil {
 		return nil
 	}
 	compiled := map[header.LinkType][]*ir.Prog{}
@@ -36,7 +36,7 @@ func (s *session) bright() func(p *capture.Packet, link header.LinkType) uint {
 		if !ok {
 			// The expression has been compiled for this link type: it selected the packet. Should
 			// it be wrong all the same, nothing is coloured.
-			levels, _ = filter.CompileLevels(s.opt.Expression, s.filterOptions(link))
+			levels, _ = filter.CompileLevels(s.opt.Expression, s.filterOptions(kind{link: link}))
 			compiled[link] = levels
 		}
 		for level, prog := range levels {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -18,25 +19,44 @@ import (
 	"github.com/tundump/tundump/filter/ir"
 )
 
-// filters are what one expression comes to for each link type, with the files of its
+// kind is what a filter depends on, besides its text, of the interface that packets come from.
+type kind struct {
+	link      header.LinkType
+	netmask   uint32 // for ip broadcast
+	bigEndian bool   // for LINKTYPE_NULL
+}
+
+// kindOf returns the kind of filter for an interface.
+func (f *filters) kindOf(in capture.Interface) kind {
+	k := kind{link: header.LinkType(in.LinkType)}
+	if strings.Contains(f.text, "broadcast") { // so that others share a program
+		k.netmask = in.Netmask
+	}
+	if k.link == header.LinkNull {
+		k.bigEndian = in.BigEndian
+	}
+	return k
+}
+
+// filters are what one expression comes to for each kind of interface, with the files of its
 // sets as they were when they were first read.
 type filters struct {
 	text    string
-	options func(header.LinkType) filter.Options // but for Sets
+	options func(kind) filter.Options // but for Sets
 	snapLen uint32
 	sets    *filter.Sets
 	memory  *memory
 
 	mu       sync.Mutex // for what follows
-	programs map[header.LinkType]*ir.Prog
-	loaded   map[header.LinkType]*bpf.Filter
+	programs map[kind]*ir.Prog
+	loaded   map[kind]*bpf.Filter
 	closed   bool
 }
 
-func newFilters(text string, snapLen uint32, options func(header.LinkType) filter.Options, m *memory) *filters {
+func newFilters(text string, snapLen uint32, options func(kind) filter.Options, m *memory) *filters {
 	return &filters{
 		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m,
-		programs: map[header.LinkType]*ir.Prog{}, loaded: map[header.LinkType]*bpf.Filter{},
+		programs: map[kind]*ir.Prog{}, loaded: map[kind]*bpf.Filter{},
 	}
 }
 
@@ -50,38 +70,51 @@ func openSet(name string) (io.ReadCloser, error) {
 	return f, err
 }
 
-// program returns the filter for packets of a link type.
-func (f *filters) program(link header.LinkType) (*ir.Prog, error) {
+// check returns what is wrong with the expression, wherever packets will come from.
+func (f *filters) check() error {
+	if strings.TrimSpace(f.text) == "" {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.compile(link)
+	opt := f.options(kind{link: header.LinkEthernet})
+	opt.Sets, opt.Origin = f.sets, filter.OriginUnknown
+	_, err := filter.Compile(f.text, opt)
+	return err
 }
 
-func (f *filters) compile(link header.LinkType) (*ir.Prog, error) {
-	if p := f.programs[link]; p != nil {
+// program returns the filter for packets of an interface.
+func (f *filters) program(in capture.Interface) (*ir.Prog, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.compile(f.kindOf(in))
+}
+
+func (f *filters) compile(k kind) (*ir.Prog, error) {
+	if p := f.programs[k]; p != nil {
 		return p, nil
 	}
-	opt := f.options(link)
+	opt := f.options(k)
 	opt.Sets = f.sets
 	p, err := filter.Compile(f.text, opt)
 	if err != nil {
 		return nil, err
 	}
-	f.programs[link] = p
+	f.programs[k] = p
 	return p, nil
 }
 
-// load returns the filter for packets of a link type as the kernel has it.
-func (f *filters) load(link header.LinkType) (*bpf.Filter, error) {
+// load returns the filter for packets of a kind of interface as the kernel has it.
+func (f *filters) load(k kind) (*bpf.Filter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if b := f.loaded[link]; b != nil {
+	if b := f.loaded[k]; b != nil {
 		return b, nil
 	}
 	if f.closed {
 		return nil, fs.ErrClosed
 	}
-	p, err := f.compile(link)
+	p, err := f.compile(k)
 	if err != nil {
 		return nil, err
 	}
@@ -95,24 +128,24 @@ func (f *filters) load(link header.LinkType) (*bpf.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.loaded[link] = b
+	f.loaded[k] = b
 	return b, nil
 }
 
 // attach makes the filter that of an interface's socket.
 func (f *filters) attach(conn syscall.RawConn, in capture.Interface) error {
-	b, err := f.load(header.LinkType(in.LinkType))
+	b, err := f.load(f.kindOf(in))
 	if err != nil {
 		return err
 	}
 	return b.Attach(conn)
 }
 
-// loadedFor returns what load has returned for a link type, nil if it has not.
-func (f *filters) loadedFor(link header.LinkType) *bpf.Filter {
+// loadedFor returns what load has returned for an interface, nil if it has not.
+func (f *filters) loadedFor(in capture.Interface) *bpf.Filter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.loaded[link]
+	return f.loaded[f.kindOf(in)]
 }
 
 // close releases what was loaded, and the memory of sets. Sockets keep their filters.
@@ -121,24 +154,24 @@ func (f *filters) close() {
 	defer f.mu.Unlock()
 	f.closed, f.sets = true, nil
 	clear(f.programs)
-	for link, b := range f.loaded {
+	for k, b := range f.loaded {
 		b.Close()
-		delete(f.loaded, link)
+		delete(f.loaded, k)
 	}
 }
 
-// again returns filters for the same link types with the files of the sets read again: all
+// again returns filters for the same kinds of interfaces with the files of the sets read again: all
 // is in the kernel. If anything is wrong, it is an error.
 func (f *filters) again() (*filters, error) {
 	next := newFilters(f.text, f.snapLen, f.options, f.memory)
 	f.mu.Lock()
-	links := map[header.LinkType]bool{} // whether it is eBPF
-	for link, b := range f.loaded {
-		links[link] = b.Fallback == nil
+	kinds := map[kind]bool{} // whether it is eBPF
+	for k, b := range f.loaded {
+		kinds[k] = b.Fallback == nil
 	}
 	f.mu.Unlock()
-	for link, isEBPF := range links {
-		b, err := next.load(link)
+	for k, isEBPF := range kinds {
+		b, err := next.load(k)
 		if err == nil && isEBPF {
 			err = b.Fallback // and not as something that can less
 		}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tundump/tundump/capture"
-	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
 )
 
@@ -28,7 +27,7 @@ func (s *session) read() error {
 		return err
 	}
 	for _, in := range src.Interfaces() { // before the output is made
-		if _, err := s.program(header.LinkType(in.LinkType)); err != nil {
+		if _, err := s.program(in); err != nil {
 			return fmt.Errorf("%s: %w", src.name, err)
 		}
 	}
@@ -242,7 +241,7 @@ func (s *session) notRead(path string) error {
 // accepts.
 type selection struct {
 	capture.Source
-	program   func(header.LinkType) (*ir.Prog, error)
+	program   func(capture.Interface) (*ir.Prog, error)
 	fragments *ir.Fragments
 	compiled  []func(*capture.Packet) bool // by interface, nil if not yet
 	meter     *meter                       // nil if nobody looks
@@ -261,7 +260,7 @@ func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
 			f.compiled = append(f.compiled, nil)
 		}
 		if f.compiled[p.Interface] == nil {
-			prog, err := f.program(header.LinkType(f.Interfaces()[p.Interface].LinkType))
+			prog, err := f.program(f.Interfaces()[p.Interface])
 			if err != nil {
 				return p, err
 			}

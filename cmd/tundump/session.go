@@ -52,19 +52,19 @@ func (s *session) close() {
 	s.filters.memory.close()
 }
 
-// program returns the filter for packets of a link type, nil if there is no
+// program returns the filter for packets of an interface, nil if there is no
 // expression.
-func (s *session) program(link header.LinkType) (*ir.Prog, error) {
+func (s *session) program(in capture.Interface) (*ir.Prog, error) {
 	if strings.TrimSpace(s.opt.Expression) == "" {
 		return nil, nil
 	}
-	return s.filters.program(link)
+	return s.filters.program(in)
 }
 
-func (s *session) filterOptions(link header.LinkType) filter.Options {
-	o := filter.Options{LinkType: link, Table: s.table, Depth: s.opt.Depth, Fragments: s.opt.Fragments, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
+func (s *session) filterOptions(k kind) filter.Options {
+	o := filter.Options{LinkType: k.link, Netmask: k.netmask, BigEndian: k.bigEndian, Table: s.table, Depth: s.opt.Depth, Fragments: s.opt.Fragments, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
 	switch {
-	case s.opt.Read != "":
+	case s.opt.Read != "" || s.opt.ReadList != "":
 		o.Origin = filter.OriginFile
 	case s.opt.Dump == 0 || len(s.opt.Interfaces) > 0:
 		o.Origin = filter.OriginLive
@@ -74,9 +74,9 @@ func (s *session) filterOptions(link header.LinkType) filter.Options {
 
 // capture captures or reads until there is no more, or the user wants no more.
 func (s *session) capture() error {
-	// First for Ethernet, whatever will come: of a wrong expression we tell before
-	// asking for privileges, and before waiting for a pipe.
-	if _, err := s.program(header.LinkEthernet); err != nil {
+	// Of a wrong expression we tell before asking for privileges, and before waiting for
+	// a pipe.
+	if err := s.filters.check(); err != nil {
 		return err
 	}
 	if s.opt.Read != "" || s.opt.ReadList != "" {
@@ -183,7 +183,7 @@ func (s *session) attach() func(syscall.RawConn, capture.Interface) error {
 // describeFilter says what was loaded for the interfaces, once for each link type.
 func (s *session) describeFilter(interfaces []capture.Interface) {
 	tunnels := ""
-	opt := s.filterOptions(header.LinkEthernet)
+	opt := s.filterOptions(kind{link: header.LinkEthernet})
 	opt.Sets = s.filters.sets
 	if filter.UsesTunnels(s.opt.Expression, opt) {
 		tunnels = fmt.Sprintf(", tunnels to depth %d, VXLAN on %s", s.opt.Depth, enumerate(s.opt.Ports.VXLAN))
@@ -193,7 +193,7 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 	}
 	var told []uint32
 	for _, in := range interfaces {
-		f := s.filters.loadedFor(header.LinkType(in.LinkType))
+		f := s.filters.loadedFor(in)
 		if f == nil || slices.Contains(told, in.LinkType) {
 			continue
 		}
@@ -202,7 +202,7 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 			fmt.Fprintf(s.std.err, "tundump: filter: not as eBPF: %v\n", f.Fallback)
 		}
 		fmt.Fprintf(s.std.err, "tundump: filter: %v%s\n", f, tunnels)
-		if p, err := s.program(header.LinkType(in.LinkType)); err == nil && f.Fallback != nil && p.FollowsFragments() {
+		if p, err := s.program(in); err == nil && f.Fallback != nil && p.FollowsFragments() {
 			fmt.Fprintln(s.std.err, "tundump: filter: later fragments are not followed without eBPF")
 		}
 	}
@@ -281,10 +281,11 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 
 // dump prints the filter program, tcpdump's -d.
 func (s *session) dump() error {
-	link := header.LinkEthernet
+	in := capture.Interface{LinkType: uint32(header.LinkEthernet)} // as tcpdump without an interface
 	switch {
 	case s.opt.LinkTypeName != "":
-		link, _ = header.LinkTypeOf(s.opt.LinkTypeName)
+		link, _ := header.LinkTypeOf(s.opt.LinkTypeName)
+		in.LinkType = uint32(link)
 	case s.opt.Read != "":
 		src, file, err := s.openFile(s.opt.Read)
 		if err != nil {
@@ -293,16 +294,16 @@ func (s *session) dump() error {
 		defer file.Close()
 		defer src.Close()
 		if all := src.Interfaces(); len(all) > 0 {
-			link = header.LinkType(all[0].LinkType)
+			in = all[0]
 		}
 	case len(s.opt.Interfaces) > 0:
 		of, err := capture.LinkType(s.opt.Interfaces[0])
 		if err != nil {
 			return err
 		}
-		link = header.LinkType(of)
+		in.LinkType = of
 	}
-	p, err := s.filters.program(link)
+	p, err := s.filters.program(in)
 	if err != nil {
 		return err
 	}
