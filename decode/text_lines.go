@@ -10,12 +10,12 @@ func (t *Text) lines(proto, commands string, o, length int) {
 	starts := commands == ""
 	if !starts {
 		first, rest := t.token(o, length)
-		for first != "" && commands != "" && !starts {
+		for len(first) > 0 && commands != "" && !starts {
 			var command string
 			command, commands, _ = strings.Cut(commands, " ")
-			starts = strings.EqualFold(first, command)
+			starts = isWord(first, command)
 		}
-		if first != "" && !starts {
+		if len(first) > 0 && !starts {
 			second, _ := t.token(rest, o+length-rest)
 			starts = len(second) == 3 && second[0]-'0' < 10 && second[1]-'0' < 10 && second[2]-'0' < 10
 		}
@@ -85,20 +85,36 @@ func (t *Text) verbatim(from, to int) {
 // maxToken is more than any command has.
 const maxToken = 127
 
-// token returns the word at o, and where the next one starts; it is empty if there is none.
-func (t *Text) token(o, length int) (string, int) {
+// isWord tells whether the text is the word, which is in upper case, in any case.
+func isWord(text []byte, word string) bool {
+	if len(text) != len(word) {
+		return false
+	}
+	for i, c := range text {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// token returns the word at o, and where the next one starts; it is nil if there is none.
+func (t *Text) token(o, length int) ([]byte, int) {
 	end, at := min(o+length, t.end), o
 	for ; at < end && t.data[at] > ' ' && t.data[at] < 0x7f; at++ {
 	}
 	switch {
 	case at == o || at-o > maxToken || at == t.end && at < o+length:
-		return "", at
+		return nil, at
 	case at < end && t.data[at] != ' ' && (t.data[at] < '\t' || t.data[at] > '\r'):
-		return "", at
+		return nil, at
 	}
 	word := t.data[o:at]
 	for at < end && t.data[at] == ' ' {
 		at++
 	}
-	return string(word), at
+	return word, at
 }

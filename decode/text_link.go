@@ -25,6 +25,8 @@ func (t *Text) linkLayer(length int) {
 	case header.LinkSLL2:
 		t.linkSize = 20
 		t.sll2(length)
+	case linkNull, linkLoop:
+		t.loopback(length)
 	case linkPPP:
 		t.linkSize = 4
 		if t.proto = "ppp"; t.need(0, 4) {
@@ -50,6 +52,59 @@ func (t *Text) linkLayer(length int) {
 		t.s(", length ")
 		t.u(length)
 	}
+}
+
+// loopback prints a packet of BSD's loopback interface: its header is the protocol family, in the
+// byte order of who captured it, or in the network's.
+func (t *Text) loopback(length int) {
+	t.linkSize = 4
+	if t.proto = "null"; !t.need(0, 4) {
+		return
+	}
+	family := binary.LittleEndian.Uint32(t.data)
+	if family&0xffff0000 != 0 {
+		family = binary.BigEndian.Uint32(t.data)
+	}
+	if t.opt.LinkHeader {
+		t.familyHeader(family, length)
+	}
+	switch family {
+	case 2:
+		t.ip(4, length-4)
+	case 24, 28, 30: // of NetBSD, FreeBSD, Darwin
+		t.ip6(4, length-4)
+	default:
+		if !t.opt.LinkHeader {
+			t.familyHeader(family, length)
+		}
+		t.dump(4, t.end-4)
+	}
+}
+
+func (t *Text) familyHeader(family uint32, length int) {
+	name := ""
+	switch family {
+	case 2:
+		name = "IPv4"
+	case 6:
+		name = "NS"
+	case 7:
+		name = "ISO"
+	case 16:
+		name = "APPLETALK"
+	case 23:
+		name = "IPX"
+	case 24, 28, 30:
+		name = "IPv6"
+	}
+	if t.opt.Quiet {
+		t.nameOr(name, int(family), "Unknown AF ", "")
+	} else {
+		t.s("AF ")
+		t.name(name, "Unknown")
+		t.numbers(" (", int(family), ")")
+	}
+	t.numbers(", length ", length, ": ")
 }
 
 // etherSize returns the length of the packet's Ethernet header with the VLAN tags.

@@ -368,8 +368,6 @@ func TestTextDifferences(t *testing.T) {
 			ports + "9999: Flags [S], seq 7, win 501, options [md5 shared secret not supplied with -M, can't check - 00112233445566778899aabbccddeeff,nop,nop], length 0"},
 		{"tcpdump has no name for CC.ECHO", tcpOption("0d06 00000001 0101"),
 			ports + "9999: Flags [S], seq 7, win 501, options [ccecho 1,nop,nop], length 0", ports + "9999: Flags [S], seq 7, win 501, options [ 1,nop,nop], length 0"},
-		{"nor does it say what is wrong with MPTCP", tcpOption("1e04 ff01"),
-			ports + "9999: Flags [S], seq 7, win 501, options [mptcp 0xff01], length 0", ports + "9999: Flags [S], seq 7, win 501, options [mptcp 4 unknown], length 0"},
 	} {
 		t.Run(test.why, func(t *testing.T) {
 			p := packets{header.LinkEthernet, []capture.Packet{{Len: len(test.frame), Data: test.frame}}}

@@ -138,7 +138,7 @@ func (t *Text) tcp(o, length int, fragment bool) {
 	}
 	if size > 20 {
 		t.s(", options [")
-		if !t.tcpOptions(o+20, size-20, peer) {
+		if !t.tcpOptions(o+20, size-20, flags, peer) {
 			return
 		}
 		t.s("]")
@@ -168,7 +168,7 @@ func (t *Text) headerTooLong(size, length int) {
 }
 
 // tcpOptions returns false if the line ends with them.
-func (t *Text) tcpOptions(o, left int, peer uint32) bool {
+func (t *Text) tcpOptions(o, left, flags int, peer uint32) bool {
 	for first := true; left > 0; first = false {
 		if !first {
 			t.s(",")
@@ -285,6 +285,17 @@ func (t *Text) tcpOptions(o, left int, peer uint32) bool {
 			}
 			if !t.has(data, size) {
 				t.truncatedOption(first)
+				return false
+			}
+		case 30:
+			if !t.has(data, size) {
+				t.truncatedOption(first)
+				return false
+			}
+			if !t.mptcp(o, n, flags) {
+				if !t.stopped() {
+					t.badOption(first)
+				}
 				return false
 			}
 		case 34:
