@@ -3,6 +3,7 @@ package bpf
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -23,14 +24,15 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 	if n := p.LargestSet(); n > 0 {
 		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
 	}
-	p = p.Unroll()
-	c := &classic{p: p, live: live, entry: make([]*holds, len(p.Blocks))}
-	c.entry[0] = &holds{}
-	for n := range p.Blocks {
-		c.block(n)
+	c := &code{}
+	if g := p.Graph(!live, false); g != nil {
+		c = fromGraph(g, live)
+	} else {
+		c = fromBlocks(p.Unroll(), live)
 	}
 	c.dropStores()
-	if err := c.cells(); err != nil {
+	c.mergeBlocks()
+	if err := c.assignCells(); err != nil {
 		return nil, err
 	}
 	insns := c.link(snapLen)
@@ -41,43 +43,68 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 	return insns, nil
 }
 
-// classic translates blocks. Registers are the machine's memory cells; A and X
-// are used within a block, and remembered as long as all that leads to a block
-// agrees.
-type classic struct {
-	p     *ir.Prog
-	live  bool
-	code  []insn
-	at    holds
-	entry []*holds // what A and X hold at the start of each block
+// code is a classic program in the making: blocks, which lead to later ones.
+type code struct {
+	insns  []insn
+	block  int  // the one that is being made
+	blocks int  // how many there are
+	full   bool // there were not enough memory cells
 }
-
-// holds says which cells A and X are equal to, as bits.
-type holds struct{ a, x uint32 }
 
 // insn is an instruction, or a jump to blocks.
 type insn struct {
 	bpf.Instruction // nil for a jump without condition
 	jump            bool
-	yes, no         int // blocks, for a jump
+	yes, no         int // blocks, ir.Accept, ir.Reject or fall, for a jump
 	block           int // the block that it belongs to
 }
 
-func (c *classic) emit(n int, is ...bpf.Instruction) {
+// fall is the target of a jump to the next instruction.
+const fall = -3
+
+func (c *code) emit(is ...bpf.Instruction) {
 	for _, i := range is {
-		c.code = append(c.code, insn{Instruction: i, block: n})
+		c.insns = append(c.insns, insn{Instruction: i, block: c.block})
 	}
 }
 
+func (c *code) jump(cond bpf.Instruction, yes, no int) {
+	c.insns = append(c.insns, insn{Instruction: cond, jump: true, yes: yes, no: no, block: c.block})
+}
+
+// fromBlocks translates blocks. Registers are the machine's memory cells; A and X
+// are used within a block, and remembered as long as all that leads to a block
+// agrees.
+type fromBlock struct {
+	*code
+	p     *ir.Prog
+	live  bool
+	at    holds
+	entry []*holds // what A and X hold at the start of each block
+}
+
+func fromBlocks(p *ir.Prog, live bool) *code {
+	c := &fromBlock{code: &code{blocks: len(p.Blocks)}, p: p, live: live, entry: make([]*holds, len(p.Blocks))}
+	c.entry[0] = &holds{}
+	for n := range p.Blocks {
+		c.code.block = n
+		c.translate(n)
+	}
+	return c.code
+}
+
+// holds says which cells A and X are equal to, as bits.
+type holds struct{ a, x uint32 }
+
 // ldA makes A equal to a register.
-func (c *classic) ldA(n int, r ir.Reg) {
+func (c *fromBlock) ldA(r ir.Reg) {
 	switch {
 	case r == ir.NoReg:
-		c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+		c.emit(bpf.LoadConstant{Dst: bpf.RegA})
 	case c.at.a>>r&1 == 1:
 		return
 	default:
-		c.emit(n, bpf.LoadScratch{Dst: bpf.RegA, N: int(r)})
+		c.emit(bpf.LoadScratch{Dst: bpf.RegA, N: int(r)})
 	}
 	c.at.a = 0
 	if r != ir.NoReg {
@@ -86,34 +113,34 @@ func (c *classic) ldA(n int, r ir.Reg) {
 }
 
 // ldX makes X equal to a register.
-func (c *classic) ldX(n int, r ir.Reg) {
+func (c *fromBlock) ldX(r ir.Reg) {
 	switch {
 	case c.at.x>>r&1 == 1:
 		return
 	case c.at.a>>r&1 == 1:
-		c.emit(n, bpf.TAX{})
+		c.emit(bpf.TAX{})
 		c.at.x = c.at.a
 		return
 	}
-	c.emit(n, bpf.LoadScratch{Dst: bpf.RegX, N: int(r)})
+	c.emit(bpf.LoadScratch{Dst: bpf.RegX, N: int(r)})
 	c.at.x = 1 << r
 }
 
 // stA stores A, whose value is new, in a register.
-func (c *classic) stA(n int, r ir.Reg) {
-	c.emit(n, bpf.StoreScratch{Src: bpf.RegA, N: int(r)})
+func (c *fromBlock) stA(r ir.Reg) {
+	c.emit(bpf.StoreScratch{Src: bpf.RegA, N: int(r)})
 	c.at.a |= 1 << r
 	c.at.x &^= 1 << r
 }
 
-func (c *classic) block(n int) {
+func (c *fromBlock) translate(n int) {
 	b := c.p.Blocks[n]
 	c.at = *c.entry[n]
 	for _, i := range b.Code {
-		c.instr(n, i)
+		c.instr(i)
 	}
 	jump := func(cond bpf.Instruction, yes, no int) {
-		c.code = append(c.code, insn{Instruction: cond, jump: true, yes: yes, no: no, block: n})
+		c.jump(cond, yes, no)
 		for _, to := range []int{yes, no} {
 			switch {
 			case to < 0:
@@ -135,26 +162,26 @@ func (c *classic) block(n int) {
 		case c.impliedByLoad(b):
 			jump(nil, b.True, b.True)
 		case b.A == ir.NoReg:
-			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
+			c.emit(bpf.LoadExtension{Num: bpf.ExtLen})
 			c.at.a = 0
 			jump(bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: b.B.Imm}, b.True, b.False)
 		default:
-			c.ldA(n, b.A)
+			c.ldA(b.A)
 			if b.B.Imm != 0 {
-				c.emit(n, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.B.Imm})
+				c.emit(bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.B.Imm})
 			}
-			c.emit(n, bpf.TAX{}, bpf.LoadExtension{Num: bpf.ExtLen})
+			c.emit(bpf.TAX{}, bpf.LoadExtension{Num: bpf.ExtLen})
 			c.at = holds{}
 			jump(bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual}, b.True, b.False)
 		}
 	default:
 		if b.B.Reg != ir.NoReg {
-			c.ldX(n, b.B.Reg)
-			c.ldA(n, b.A)
+			c.ldX(b.B.Reg)
+			c.ldA(b.A)
 			jump(bpf.JumpIfX{Cond: test}, b.True, b.False)
 			return
 		}
-		c.ldA(n, b.A)
+		c.ldA(b.A)
 		jump(bpf.JumpIf{Cond: test, Val: b.B.Imm}, b.True, b.False)
 	}
 }
@@ -162,7 +189,7 @@ func (c *classic) block(n int) {
 // impliedByLoad reports whether a within can be left out: if it does not hold,
 // the packet is rejected, and that is what the machine does for the load beyond
 // the packet that comes next.
-func (c *classic) impliedByLoad(b ir.Block) bool {
+func (c *fromBlock) impliedByLoad(b ir.Block) bool {
 	if b.False != ir.Reject || b.True < 0 {
 		return false
 	}
@@ -177,33 +204,33 @@ func (c *classic) impliedByLoad(b ir.Block) bool {
 	return false
 }
 
-func (c *classic) instr(n int, i ir.Instr) {
+func (c *fromBlock) instr(i ir.Instr) {
 	switch i.Op {
 	case ir.Mov:
 		if i.B.Reg == ir.NoReg {
-			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA, Val: i.B.Imm})
+			c.emit(bpf.LoadConstant{Dst: bpf.RegA, Val: i.B.Imm})
 			c.at.a = 0
 		} else {
-			c.ldA(n, i.B.Reg)
+			c.ldA(i.B.Reg)
 		}
 	case ir.Load:
 		if i.A == ir.NoReg {
-			c.emit(n, bpf.LoadAbsolute{Off: i.B.Imm, Size: int(i.Size)})
+			c.emit(bpf.LoadAbsolute{Off: i.B.Imm, Size: int(i.Size)})
 		} else {
-			c.ldX(n, i.A)
-			c.emit(n, bpf.LoadIndirect{Off: i.B.Imm, Size: int(i.Size)})
+			c.ldX(i.A)
+			c.emit(bpf.LoadIndirect{Off: i.B.Imm, Size: int(i.Size)})
 		}
 		c.at.a = 0
 	case ir.LoadMeta:
 		switch {
 		case i.B.Imm == ir.MetaLen:
-			c.emit(n, bpf.LoadExtension{Num: bpf.ExtLen})
+			c.emit(bpf.LoadExtension{Num: bpf.ExtLen})
 		case !c.live:
-			c.emit(n, bpf.LoadConstant{Dst: bpf.RegA})
+			c.emit(bpf.LoadConstant{Dst: bpf.RegA})
 		default:
-			c.emit(n, fact(i.B.Imm))
+			c.emit(fact(i.B.Imm))
 			if i.B.Imm == ir.MetaTag {
-				c.emit(n, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
+				c.emit(bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2})
 			}
 		}
 		c.at.a = 0
@@ -213,19 +240,19 @@ func (c *classic) instr(n int, i ir.Instr) {
 			ir.And: bpf.ALUOpAnd, ir.Or: bpf.ALUOpOr, ir.Xor: bpf.ALUOpXor, ir.Shl: bpf.ALUOpShiftLeft, ir.Shr: bpf.ALUOpShiftRight,
 		}[i.Op]
 		if i.B.Reg != ir.NoReg {
-			c.ldX(n, i.B.Reg)
-			c.ldA(n, i.A)
-			c.emit(n, bpf.ALUOpX{Op: op})
+			c.ldX(i.B.Reg)
+			c.ldA(i.A)
+			c.emit(bpf.ALUOpX{Op: op})
 			c.at.a = 0
 			break
 		}
-		c.ldA(n, i.A)
+		c.ldA(i.A)
 		if i.B.Imm != 0 || i.Op == ir.And || i.Op == ir.Mul {
-			c.emit(n, bpf.ALUOpConstant{Op: op, Val: i.B.Imm})
+			c.emit(bpf.ALUOpConstant{Op: op, Val: i.B.Imm})
 			c.at.a = 0
 		}
 	}
-	c.stA(n, i.Dst)
+	c.stA(i.Dst)
 }
 
 // fact returns the load of a fact about the packet. The kernel ignores its size;
@@ -244,11 +271,11 @@ func fact(meta uint32) bpf.Instruction {
 
 // dropStores leaves out what is stored and never loaded: most of it, since A
 // remembers.
-func (c *classic) dropStores() {
-	live := make([]uint32, len(c.p.Blocks)) // cells that are loaded in a block or behind it
+func (c *code) dropStores() {
+	live := make([]uint32, c.blocks) // cells that are loaded in a block or behind it
 	var keep []insn
 	var cells uint32
-	for _, i := range slices.Backward(c.code) {
+	for _, i := range slices.Backward(c.insns) {
 		switch op := i.Instruction.(type) {
 		case bpf.StoreScratch:
 			if cells>>op.N&1 == 0 {
@@ -259,7 +286,9 @@ func (c *classic) dropStores() {
 			cells |= 1 << op.N
 		}
 		if i.jump {
-			cells = 0
+			if i.no != fall {
+				cells = 0
+			}
 			for _, to := range []int{i.yes, i.no} {
 				if to >= 0 {
 					cells |= live[to]
@@ -270,12 +299,51 @@ func (c *classic) dropStores() {
 		keep = append(keep, i)
 	}
 	slices.Reverse(keep)
-	c.code = keep
+	c.insns = keep
 }
 
-// cells gives the registers that are still stored the first memory cells.
-func (c *classic) cells() error {
-	const memory = 16 // BPF_MEMWORDS
+// mergeBlocks leaves out each block that does and leads to the same as a later one. What
+// they started with does not matter, once they are the same instructions.
+func (c *code) mergeBlocks() {
+	same := map[string]int{}
+	at := make([]int, c.blocks)
+	to := func(n int) int {
+		if n < 0 {
+			return n
+		}
+		return at[n]
+	}
+	var keep []insn
+	for end := len(c.insns); end > 0; {
+		start := end
+		for start > 0 && c.insns[start-1].block == c.insns[end-1].block {
+			start--
+		}
+		block := c.insns[start:end]
+		end = start
+		var key strings.Builder
+		for n := range block {
+			i := &block[n]
+			i.yes, i.no = to(i.yes), to(i.no)
+			fmt.Fprintf(&key, "%T%v %v %d %d\n", i.Instruction, i.Instruction, i.jump, i.yes, i.no)
+		}
+		n := block[0].block
+		if known, ok := same[key.String()]; ok {
+			at[n] = known
+			continue
+		}
+		at[n] = n
+		same[key.String()] = n
+		for _, i := range slices.Backward(block) {
+			keep = append(keep, i)
+		}
+	}
+	slices.Reverse(keep)
+	c.insns = keep
+}
+
+// assignCells gives the registers that are still stored the first memory cells.
+func (c *code) assignCells() error {
 	cell := map[int]int{}
 	of := func(r int) int {
 		if _, ok := cell[r]; !ok {
@@ -283,28 +351,42 @@ func (c *classic) cells() error {
 		}
 		return cell[r]
 	}
-	for n, i := range c.code {
+	for n, i := range c.insns {
 		switch op := i.Instruction.(type) {
 		case bpf.StoreScratch:
 			op.N = of(op.N)
-			c.code[n].Instruction = op
+			c.insns[n].Instruction = op
 		case bpf.LoadScratch:
 			op.N = of(op.N)
-			c.code[n].Instruction = op
+			c.insns[n].Instruction = op
 		}
 	}
-	if len(cell) > memory {
-		return fmt.Errorf("the filter keeps %d numbers, and classic BPF has room for %d", len(cell), memory)
+	if len(cell) > cells || c.full {
+		return fmt.Errorf("the filter keeps more numbers at a time than the %d that classic BPF has room for", cells)
 	}
 	return nil
 }
 
+// leads reports whether there is a jump to a target.
+func (c *code) leads(to int) bool {
+	return slices.ContainsFunc(c.insns, func(i insn) bool { return i.jump && (i.yes == to || i.no == to) })
+}
+
 // link places the instructions and resolves the jumps. A conditional jump reaches
 // 255 instructions; farther ones go over a jump that stands behind them.
-func (c *classic) link(snapLen uint32) []bpf.Instruction {
-	far := make([]struct{ yes, no bool }, len(c.code))
-	pos := make([]int, len(c.code))
-	start := make([]int, len(c.p.Blocks))
+func (c *code) link(snapLen uint32) []bpf.Instruction {
+	accepts, rejects := c.leads(ir.Accept), c.leads(ir.Reject)
+	// needless reports whether a jump without condition leads to what comes next anyway.
+	needless := func(n int) bool {
+		i := c.insns[n]
+		if n < len(c.insns)-1 {
+			return i.yes == c.insns[n+1].block
+		}
+		return i.yes == ir.Accept || !accepts
+	}
+	far := make([]struct{ yes, no bool }, len(c.insns))
+	pos := make([]int, len(c.insns))
+	start := make([]int, c.blocks)
 	accept, reject := 0, 0
 	target := func(n int) int {
 		switch n {
@@ -318,14 +400,14 @@ func (c *classic) link(snapLen uint32) []bpf.Instruction {
 	for changed := true; changed; {
 		changed = false
 		at := 0
-		for n, i := range c.code {
-			if n == 0 || i.block != c.code[n-1].block {
+		for n, i := range c.insns {
+			if n == 0 || i.block != c.insns[n-1].block {
 				start[i.block] = at
 			}
 			pos[n] = at
 			switch {
 			case i.jump && i.Instruction == nil:
-				if i.yes != i.block+1 { // else the block is the next
+				if !needless(n) {
 					at++
 				}
 			default:
@@ -338,8 +420,11 @@ func (c *classic) link(snapLen uint32) []bpf.Instruction {
 				}
 			}
 		}
-		accept, reject = at, at+1
-		for n, i := range c.code {
+		accept, reject = at, at
+		if accepts {
+			reject++
+		}
+		for n, i := range c.insns {
 			if !i.jump || i.Instruction == nil {
 				continue
 			}
@@ -347,24 +432,27 @@ func (c *classic) link(snapLen uint32) []bpf.Instruction {
 			if f := &far[n]; !f.yes && target(i.yes)-pos[n] > 255 {
 				f.yes, changed = true, true
 			}
-			if f := &far[n]; !f.no && target(i.no)-pos[n] > 254 {
+			if f := &far[n]; !f.no && i.no != fall && target(i.no)-pos[n] > 254 {
 				f.no, changed = true, true
 			}
 		}
 	}
-	out := make([]bpf.Instruction, 0, reject+1)
-	for n, i := range c.code {
+	var out []bpf.Instruction
+	for n, i := range c.insns {
 		if !i.jump {
 			out = append(out, i.Instruction)
 			continue
 		}
 		if i.Instruction == nil {
-			if i.yes != i.block+1 {
+			if !needless(n) {
 				out = append(out, bpf.Jump{Skip: uint32(target(i.yes) - pos[n] - 1)})
 			}
 			continue
 		}
-		yes, no := target(i.yes)-pos[n]-1, target(i.no)-pos[n]-1
+		yes, no := target(i.yes)-pos[n]-1, 0
+		if i.no != fall {
+			no = target(i.no) - pos[n] - 1
+		}
 		var behind []bpf.Instruction
 		if far[n].yes {
 			behind = append(behind, bpf.Jump{Skip: uint32(yes - 1)})
@@ -374,6 +462,9 @@ func (c *classic) link(snapLen uint32) []bpf.Instruction {
 			k := len(behind)
 			behind = append(behind, bpf.Jump{Skip: uint32(no - 1 - k)})
 			no = k
+		}
+		if i.no == fall {
+			no = len(behind)
 		}
 		switch op := i.Instruction.(type) {
 		case bpf.JumpIf:
@@ -385,5 +476,11 @@ func (c *classic) link(snapLen uint32) []bpf.Instruction {
 		}
 		out = append(out, behind...)
 	}
-	return append(out, bpf.RetConstant{Val: snapLen}, bpf.RetConstant{})
+	if accepts {
+		out = append(out, bpf.RetConstant{Val: snapLen})
+	}
+	if rejects {
+		out = append(out, bpf.RetConstant{})
+	}
+	return out
 }

@@ -16,8 +16,6 @@ type programs struct {
 	made map[string]int
 }
 
-func (g *programs) reg() ir.Reg { return ir.Reg(g.IntN(int(ir.NRegs))) }
-
 // number returns one that is often small, or the largest.
 func (g *programs) number() uint32 {
 	if g.IntN(8) == 0 {
@@ -148,12 +146,22 @@ func (g *programs) instr(reg func() ir.Reg) []ir.Instr {
 func TestPrograms(t *testing.T) {
 	defer sayLeftOut(t)
 	g := &programs{rand.New(rand.NewPCG(7, 0)), map[string]int{}}
-	matched, total := 0, 0
+	matched, total, graphs := 0, 0, 0
 	for range random.Rounds(300) {
 		p := g.program(3 + g.IntN(20))
 		text := p.String()
 		if err := p.Verify(); err != nil {
 			t.Fatalf("%v\n%s", err, text)
+		}
+		var simple *ir.Prog
+		if g := p.Graph(false, false); g != nil {
+			if simple = g.Prog(); simple == nil {
+				t.Fatalf("too few registers for\n%s", text)
+			}
+			if err := simple.Verify(); err != nil {
+				t.Fatalf("%v\n%v\nfrom\n%s", err, simple, text)
+			}
+			graphs++
 		}
 		b := newBackendsOf(t, text, p)
 		if b.vm == nil || b.classic == nil {
@@ -164,8 +172,12 @@ func TestPrograms(t *testing.T) {
 			for i := range data {
 				data[i] = byte(g.number())
 			}
-			if total++; b.check(t, text, data) {
+			got := b.check(t, text, data)
+			if total++; got {
 				matched++
+			}
+			if simple != nil && simple.Match(data, ir.Meta{Len: uint32(len(data))}) != got {
+				t.Fatalf("on %x\n%s\nis %v, but not\n%v", data, text, got, simple)
 			}
 		}
 		b.close()
@@ -184,6 +196,9 @@ func TestPrograms(t *testing.T) {
 	}
 	if g.made["load"] == 0 || g.made["guard"] == 0 {
 		t.Error("no load relative to a register, or no guarded division, was ever made")
+	}
+	if graphs < 100 {
+		t.Errorf("only %d programs as graphs: the test says little", graphs)
 	}
 	if matched < total/10 || matched > total*9/10 {
 		t.Errorf("of %d packets %d matched: the test says little", total, matched)

@@ -38,7 +38,7 @@ func lower(n node, shifts []node, opt Options) *ir.Prog {
 	}
 	p := l.finish(start)
 	if !opt.NoOptimise {
-		p = optimise(p)
+		p = optimise(p, !usesTunnels(n))
 	}
 	p.Sets = l.sets
 	return p

@@ -32,7 +32,13 @@ func slot(r ir.Reg) ir.Reg { return min(r, ir.NRegs) }
 // optimise returns a program that does the same and less: a load of what is
 // in a register already, a comparison whose result is known from an earlier
 // one, and a within that another one implies are left out. It goes on until nothing changes.
-func optimise(p *ir.Prog) *ir.Prog {
+// loose is that of [ir.Prog.Graph].
+func optimise(p *ir.Prog, loose bool) *ir.Prog {
+	if g := p.Graph(false, loose); g != nil {
+		if q := g.Prog(); q != nil {
+			return q
+		}
+	}
 	for range 8 {
 		q := pass(p)
 		if q.String() == p.String() {

@@ -671,7 +671,7 @@ func (r *reference) identified(n tunnel, l header.Layer) bool {
 func TestReference(t *testing.T) {
 	opt := testOptions()
 	g := random.New(1)
-	matched, total := 0, 0
+	matched, total, cut := 0, 0, 0
 	for range random.Rounds(1500) {
 		text := g.Expr(1 + g.IntN(6))
 		tree, shifts, err := parse(text, opt)
@@ -694,6 +694,12 @@ func TestReference(t *testing.T) {
 			}
 			o, _ := newReference(opt, shifts, data, length).eval(tree, spot{link: opt.LinkType})
 			m := ir.Meta{Len: length}
+			if o == short && !usesTunnels(tree) {
+				// What is tested in between need not be looked at, as in libpcap: TestTcpdump
+				// asks it.
+				cut++
+				continue
+			}
 			if got := p.Match(data, m); got != (o == yes) {
 				t.Fatalf("%s\non %x, %d bytes on the wire\nis %v, want %v\ntree %#v", text, data, length, got, o == yes, tree)
 			}
@@ -707,6 +713,9 @@ func TestReference(t *testing.T) {
 	}
 	if missing := g.Missing(); missing != nil {
 		t.Errorf("never generated: %q", missing)
+	}
+	if cut > total/20 {
+		t.Errorf("%d of %d packets end too early: the test says little", cut, total)
 	}
 	if matched < total/20 || matched > total*19/20 {
 		t.Errorf("%d of %d matched: the test says little", matched, total)
