@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -220,41 +219,12 @@ func fill[K any](m *ebpf.Map, groups [][]ir.U128, key func(v ir.U128, bits int) 
 
 // prefixes returns the fewest prefixes that are the set, by their length.
 func prefixes(set *ir.Members, long bool) [][]ir.U128 {
-	if long {
-		groups := make([][]ir.U128, 129)
-		for _, s := range set.Long {
-			split(groups, s.Lo, s.Hi)
-		}
-		return groups
-	}
 	groups := make([][]ir.U128, 33)
-	for _, s := range set.Short {
-		split(groups, ir.U128{Lo: uint64(s.Lo)}, ir.U128{Lo: uint64(s.Hi)})
+	if long {
+		groups = make([][]ir.U128, 129)
 	}
+	set.Prefixes(long, func(v ir.U128, length int) { groups[length] = append(groups[length], v) })
 	return groups
-}
-
-// split adds the numbers from lo to hi to groups.
-func split(groups [][]ir.U128, lo, hi ir.U128) {
-	width := len(groups) - 1
-	for {
-		// The largest power of two that lo is a multiple of and that does not lead beyond hi.
-		host := width
-		if lo.Lo != 0 {
-			host = min(host, bits.TrailingZeros64(lo.Lo))
-		} else if lo.Hi != 0 {
-			host = min(host, 64+bits.TrailingZeros64(lo.Hi))
-		}
-		last := func() ir.U128 { return lo.Or(ir.Ones(host)) }
-		for last().Compare(hi) > 0 {
-			host--
-		}
-		groups[width-host] = append(groups[width-host], lo)
-		if last() == hi {
-			return
-		}
-		lo = last().Next()
-	}
 }
 
 // lengths returns the lengths of which there are prefixes, the most frequent first.

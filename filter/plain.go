@@ -60,7 +60,9 @@ func Plain(text string, opt PlainOptions) (string, error) {
 		return "", err
 	}
 	if anyOf(tree, hasSet) {
-		return "", &Error{text, 0, len(text), "pcap-filter has no sets; with few entries, write them with or"}
+		if tree, err = spellOut(tree, shifts); err != nil {
+			return "", err
+		}
 	}
 	plain := !usesTunnels(tree) && opt.Stack == nil
 	if plain && len(shifts) > 0 {

@@ -292,6 +292,91 @@ func hasSet(n node) bool {
 	return false
 }
 
+// maxSpelled is how many entries a set may have that is written out.
+const maxSpelled = 64
+
+// spellOut returns the expression without sets, which pcap-filter(7) does not have.
+func spellOut(n node, shifts []node) (node, error) {
+	if len(shifts) > 0 {
+		return nil, errors.New("pcap-filter has no sets of what stands in tunnel headers, and none beside vlan, mpls or a tunnel outside a scope")
+	}
+	var failed error
+	var spell func(n node) node
+	spell = func(n node) node {
+		switch n := n.(type) {
+		case and:
+			return and{spell(n.a), spell(n.b)}
+		case or:
+			return or{spell(n.a), spell(n.b)}
+		case not:
+			return not{spell(n.x)}
+		case scope:
+			n.x = spell(n.x)
+			return n
+		}
+		if !hasSet(n) {
+			return n
+		}
+		spelled, err := spellLeaf(n)
+		if err != nil {
+			failed = err
+			return n
+		}
+		return spelled
+	}
+	return spell(n), failed
+}
+
+// spellLeaf returns a primitive that has a set without it.
+func spellLeaf(n node) (node, error) {
+	tooLarge := func(n int) error {
+		return fmt.Errorf("pcap-filter has no sets, and one of %d entries is too large to be written out", n)
+	}
+	switch n := n.(type) {
+	case host:
+		if size := len(n.in.Short) + len(n.in.Long); size > maxSpelled {
+			return nil, tooLarge(size)
+		}
+		for _, long := range []bool{false, true} {
+			n.in.Prefixes(long, func(v ir.U128, length int) {
+				b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, v.Hi), v.Lo)
+				if !long {
+					b = b[12:]
+				}
+				a, _ := netip.AddrFromSlice(b)
+				n.nets = append(n.nets, networkOf(netip.PrefixFrom(a, length)))
+			})
+		}
+		if n.in = nil; n.dir != srcAndDst {
+			return n, nil
+		}
+		from, to := n, n // the two may be different entries
+		from.dir, to.dir = src, dst
+		return and{from, to}, nil
+	case port:
+		if size := len(n.in.Short); size > maxSpelled {
+			return nil, tooLarge(size)
+		}
+		either := func(d direction) (all node) {
+			for _, s := range n.in.Short {
+				one := n
+				one.in, one.dir, one.lo, one.hi = nil, d, uint16(s.Lo), uint16(s.Hi)
+				if all == nil {
+					all = one
+				} else {
+					all = or{all, one}
+				}
+			}
+			return all
+		}
+		if n.dir == srcAndDst {
+			return and{either(src), either(dst)}, nil
+		}
+		return either(n.dir), nil
+	}
+	return nil, errors.New("pcap-filter has no sets of what stands in tunnel headers")
+}
+
 // inSet builds the test that a register's value is in a set.
 func (l *lowerer) inSet(r ir.Reg, m *ir.Members, yes, no block) block {
 	return l.add(nil, ir.In, r, l.set(m), yes, no)

@@ -3,6 +3,7 @@ package ir
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -80,6 +81,41 @@ func join[T comparable](spans []Span[T], compare func(a, b T) int, next func(T) 
 		n++
 	}
 	return spans[:n]
+}
+
+// Prefixes calls f with the fewest prefixes that are the short or the long half of the set, in
+// ascending order: a number, and how many of its 32 or 128 bits count. The others are 0.
+func (m *Members) Prefixes(long bool, f func(v U128, length int)) {
+	if long {
+		for _, s := range m.Long {
+			prefixes(s, 128, f)
+		}
+		return
+	}
+	for _, s := range m.Short {
+		prefixes(Span[U128]{U128{Lo: uint64(s.Lo)}, U128{Lo: uint64(s.Hi)}}, 32, f)
+	}
+}
+
+func prefixes(s Span[U128], width int, f func(v U128, length int)) {
+	for lo := s.Lo; ; {
+		// The largest power of two that lo is a multiple of and that does not lead beyond the end.
+		host := width
+		if lo.Lo != 0 {
+			host = min(host, bits.TrailingZeros64(lo.Lo))
+		} else if lo.Hi != 0 {
+			host = min(host, 64+bits.TrailingZeros64(lo.Hi))
+		}
+		for lo.Or(Ones(host)).Compare(s.Hi) > 0 {
+			host--
+		}
+		f(lo, width-host)
+		last := lo.Or(Ones(host))
+		if last == s.Hi {
+			return
+		}
+		lo = last.Next()
+	}
 }
 
 // Has reports whether a number of 32 bits is in the set.
