@@ -42,6 +42,7 @@ check: setup
 
 docs:
 	go test ./cmd/tundump -run 'TestDocs$$' -update-docs
+	go test ./bpf -run 'TestFiltersDocument$$' -update-filters
 	go test ./decode -run 'TestJSONDocument$$' -update-json
 
 install: build
