@@ -298,7 +298,10 @@ func ending(table *header.Table, link header.LinkType, layers []header.Layer, da
 			return stop{"link", 0, stopLink}
 		}
 		h := table.Header(first[0].To)
-		if len(data) < int(h.Min) {
+		switch {
+		case h == nil:
+			return stop{"link", 0, stopLink}
+		case len(data) < int(h.Min):
 			return stop{h.Name, 0, stopTruncated}
 		}
 		return stop{h.Name, 0, stopInvalid}

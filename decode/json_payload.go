@@ -222,8 +222,8 @@ func (j *JSON) dnsData(r *layers.DNSResourceRecord) {
 // dhcp prints RFC 2131 with the options of RFC 2132.
 func (j *JSON) dhcp(b []byte, off, level, length int) bool {
 	d := &j.decoder.dhcp
-	if !decodes(d.DecodeFromBytes, b) {
-		return false
+	if !decodes(d.DecodeFromBytes, b) && (len(b) < 240 || b[0] != 1 && b[0] != 2 || b[2] > 16) {
+		return false // else BOOTP's, RFC 951, or options that are damaged: those before are there
 	}
 	j.startLayer("dhcp", level, off, length)
 	j.number("op", uint64(d.Operation))

@@ -107,6 +107,8 @@ var oracleFields = []struct{ tshark, layer, field string }{
 	{"icmp.type", "icmp", "type"}, {"icmp.ident", "icmp", "id"}, {"icmp.seq", "icmp", "seq"}, {"icmp.mtu", "icmp", "mtu"},
 	{"icmpv6.type", "icmp6", "type"}, {"icmpv6.echo.identifier", "icmp6", "id"}, {"icmpv6.checksum", "icmp6", "sum"},
 	{"icmpv6.nd.ns.target_address", "icmp6", "target"},
+	{"dns.id", "dns", "id"}, {"dns.flags.opcode", "dns", "opcode"},
+	{"dhcp.id", "dhcp", "xid"}, {"dhcp.ip.your", "dhcp", "yiaddr"}, {"dhcp.ip.relay", "dhcp", "giaddr"}, {"dhcp.secs", "dhcp", "secs"},
 }
 
 // oraclePacket is a packet that tshark has read, too.
@@ -235,6 +237,7 @@ var apart = map[string][]int{
 	"testdata/vxlan.pcap":  {43, 44}, // without the I flag; 4789 only as the source port
 	"testdata/geneve.pcap": {33, 35}, // version 1; 6081 only as the source port
 	"testdata/ipip.pcap":   {40},     // seven extension headers, header.MaxExtensions is six
+	"testdata/dns.pcap":    {121},    // an inverse query of 1987, which gopacket does not decode
 	"testdata/plain.pcap":  {36},     // five VLAN tags, header.MaxTags is four
 }
 
@@ -252,7 +255,11 @@ func TestJSONTshark(t *testing.T) {
 		}
 		ours := parseJSON(t, printJSON(t, capture.Interface{LinkType: uint32(p.link)}, p.Packet)[0])
 		layers := flatten(t, ours.Layers)
+		overTCP := slices.ContainsFunc(layers, func(l jsonLayer) bool { return l.Name == "tcp" })
 		for _, f := range oracleFields {
+			if f.layer == "dns" && overTCP { // tshark does not believe every segment
+				continue
+			}
 			var values []any
 			for i, l := range layers {
 				switch {

@@ -86,7 +86,8 @@ type meter struct {
 // printed to a terminal leave no room for it.
 func (s *session) watch(after time.Duration, text func(elapsed time.Duration) string) (stop func()) {
 	line, ok := s.std.err.(*statusLine)
-	if !ok || s.opt.Write == "" && isTerminal(s.std.out) {
+	prints := s.opt.Write == "" && !s.opt.CountOnly || s.opt.Print
+	if !ok || prints && isTerminal(s.std.out) {
 		return func() {}
 	}
 	s.meter = &meter{}

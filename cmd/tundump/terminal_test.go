@@ -252,7 +252,8 @@ func TestProgressAbsent(t *testing.T) {
 	for _, c := range []struct {
 		args     []string
 		terminal bool
-	}{{[]string{"-r", "-", "-w", os.DevNull}, false}, {[]string{"-r", "-", "-q", "inner arp"}, true}} {
+	}{{[]string{"-r", "-", "-w", os.DevNull}, false}, {[]string{"-r", "-", "-q", "inner arp"}, true},
+		{[]string{"-r", "-", "-q", "-w", os.DevNull, "--print", "inner arp"}, true}} {
 		cmd := exec.Command("tundump", c.args...)
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
