@@ -30,17 +30,52 @@ type LiveOptions struct {
 	// not be locked (SO_LOCK_FILTER): Stop replaces it.
 	// With no Filter, every packet is captured.
 	Filter func(conn syscall.RawConn, iface Interface) error
+	// Namespaces are where the interfaces are, each in all of them; none is the calling
+	// thread's network namespace. They need CAP_SYS_ADMIN.
+	Namespaces []Namespace
+	// Direction is which packets are captured; DirectionUnknown is all.
+	Direction Direction
+	// TimeStamps is whose clock tells the time of packets; "" is TimeStampHost.
+	TimeStamps TimeStampType
+	// Accept, if not nil, is asked before an interface is opened. An error is like any
+	// other of that interface.
+	Accept func(iface Interface) error
+	// OnUp is called, from within Next, when an interface that matches a pattern has
+	// appeared, and is captured from now on.
+	OnUp func(iface Interface)
 	// OnDown is called, from within Next, when an interface was lost: err is
-	// ErrInterfaceDown or ErrInterfaceGone. The capture goes on with the others.
+	// ErrInterfaceDown or ErrInterfaceGone. The capture goes on with the others. It is also
+	// called, and from within OpenLive too, when an interface matches a pattern
+	// but cannot be captured.
 	OnDown func(iface Interface, err error)
 }
+
+// Namespace is a network namespace.
+type Namespace struct {
+	Path string // a file that stands for it
+	Name string // goes in front of the names of interfaces, with a slash; "" does not
+}
+
+// TimeStampType is whose clock tells the time of packets, by libpcap's names.
+type TimeStampType string
+
+const (
+	// TimeStampHost is the kernel's clock.
+	TimeStampHost TimeStampType = "host"
+	// TimeStampAdapter is the adapter's clock, which goes with the kernel's.
+	TimeStampAdapter TimeStampType = "adapter"
+	// TimeStampAdapterUnsynced is the adapter's clock, which does not.
+	TimeStampAdapterUnsynced TimeStampType = "adapter_unsynced"
+)
 
 const (
 	// MaxSnapLen is the longest packet that is captured, in bytes: tcpdump's default,
 	// and more than a GSO super-packet.
 	MaxSnapLen = 262144
-	// DefaultBufferSize is in bytes, for each interface.
-	DefaultBufferSize = 32 << 20
+	// DefaultBufferSize is in bytes, for each interface. It holds what comes at
+	// 10 Gbit/s in 50 ms: longer than a busy machine, or a disk that is being flushed, keeps
+	// us from reading.
+	DefaultBufferSize = 64 << 20
 	// DefaultBlockTimeout is short enough for output that somebody watches.
 	DefaultBlockTimeout = 100 * time.Millisecond
 )
@@ -52,6 +87,8 @@ var (
 	// ErrInterfaceGone tells that an interface was removed, or moved to another
 	// network namespace.
 	ErrInterfaceGone = errors.New("the interface was removed")
+	// ErrTimeStampType tells that an interface has no such time stamps.
+	ErrTimeStampType = errors.New("the interface has no time stamps")
 )
 
 // DeviceInfo describes an interface of the network namespace.

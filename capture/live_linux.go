@@ -22,9 +22,11 @@ import (
 // end, Close; Stop and Stats may be called from any.
 type Live struct {
 	opt        LiveOptions
+	places     []*place
 	interfaces []Interface
-	rings      []*ring
-	polls      []unix.PollFd // one for each ring, and the last for wake
+	rings      []*ring       // one for each interface
+	active     []*ring       // those that are not closed
+	polls      []unix.PollFd // one for each active ring, one for each place, and the last for wake
 	last       *ring         // whose packet the last Next returned
 
 	stopped  atomic.Bool
@@ -39,9 +41,11 @@ type Live struct {
 	closed bool
 }
 
-// OpenLive starts to capture from the named interfaces of the calling thread's
-// network namespace: from its return on, whatever passes the filter is captured.
-// It needs CAP_NET_RAW. An error starts with the name of the interface.
+// OpenLive starts to capture from the named interfaces: from its return on, whatever passes the
+// filter is captured. A name may be a pattern (see IsPattern); then interfaces that match
+// and come up later are picked up as well, and that they are none yet is no error. Unless
+// LiveOptions.Namespaces are given, Next must then be called in the network namespace that
+// OpenLive was called in. It needs CAP_NET_RAW. An error starts with the name of the interface.
 func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no interface to capture from")
@@ -60,22 +64,91 @@ func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	l := &Live{opt: opt, wake: wake, release: func() bool { return true }}
-	for i, name := range names {
-		r, err := openRing(name, &l.opt)
-		if err != nil {
-			l.Close()
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		r.index = i
-		l.rings = append(l.rings, r)
-		l.interfaces = append(l.interfaces, r.iface)
-		l.polls = append(l.polls, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+	if err := l.openAll(names); err != nil {
+		l.Close()
+		return nil, err
 	}
-	l.polls = append(l.polls, unix.PollFd{Fd: int32(wake), Events: unix.POLLIN})
 	return l, nil
 }
 
-// Interfaces returns the interfaces in the order in which OpenLive was given them.
+// openAll opens the interfaces in all namespaces: first those that are named, then those that
+// match patterns.
+func (l *Live) openAll(names []string) error {
+	namespaces := l.opt.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []Namespace{{}}
+	}
+	var exact, patterns []string
+	for _, name := range names {
+		if IsPattern(name) {
+			patterns = append(patterns, name)
+		} else {
+			exact = append(exact, name)
+		}
+	}
+	for _, n := range namespaces {
+		p, err := newPlace(n, patterns)
+		if err != nil {
+			return err
+		}
+		l.places = append(l.places, p)
+		for _, name := range exact {
+			r, err := p.open(name, &l.opt)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.interfaceName(name), err)
+			}
+			p.known[r.ifindex] = true
+			l.add(r, p)
+		}
+		if len(patterns) == 0 {
+			continue
+		}
+		if _, err := l.pickUp(p); err != nil {
+			return err
+		}
+	}
+	l.watchFiles()
+	return nil
+}
+
+// add takes over a ring.
+func (l *Live) add(r *ring, p *place) {
+	r.index, r.place = len(l.rings), p
+	l.rings = append(l.rings, r)
+	l.active = append(l.active, r)
+	l.interfaces = append(l.interfaces, r.iface)
+}
+
+// pickUp opens the interfaces of a place that match its patterns, and returns how many.
+func (l *Live) pickUp(p *place) (int, error) {
+	rings, err := p.scan(&l.opt, maxRings-len(l.rings), func(name string, err error) {
+		if l.opt.OnDown != nil {
+			l.opt.OnDown(Interface{Name: name}, err)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rings {
+		l.add(r, p)
+	}
+	return len(rings), nil
+}
+
+// watchFiles lists what poll waits for.
+func (l *Live) watchFiles() {
+	l.polls = l.polls[:0]
+	for _, r := range l.active {
+		l.polls = append(l.polls, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+	}
+	for _, p := range l.places { // poll(2) skips a descriptor of -1
+		l.polls = append(l.polls, unix.PollFd{Fd: int32(p.events), Events: unix.POLLIN})
+	}
+	l.polls = append(l.polls, unix.PollFd{Fd: int32(l.wake), Events: unix.POLLIN})
+}
+
+// Interfaces returns the interfaces in the order in which OpenLive was given them; Next may add
+// some that match a pattern.
 func (l *Live) Interfaces() []Interface { return l.interfaces }
 
 // BufferSize returns the size in bytes of the ring of interface i. It is less than was
@@ -105,7 +178,7 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 			}
 		}
 		var first *ring
-		for _, r := range l.rings {
+		for _, r := range l.active {
 			if err := r.advance(); err != nil {
 				return Packet{}, fmt.Errorf("%s: %w", r.iface.Name, err)
 			}
@@ -130,7 +203,7 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 func (l *Live) quiesce() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range l.rings {
+	for _, r := range l.active {
 		if err := r.quiesce(); err != nil {
 			return fmt.Errorf("%s: stopping the capture: %w", r.iface.Name, err)
 		}
@@ -153,7 +226,7 @@ func (l *Live) SetFilter(attach func(conn syscall.RawConn, iface Interface) erro
 		return nil
 	}
 	l.opt.Filter = attach
-	for _, r := range l.rings {
+	for _, r := range l.active {
 		if err := attach(rawConn{r.fd}, r.iface); err != nil {
 			return fmt.Errorf("%s: replacing the filter: %w", r.iface.Name, err)
 		}
@@ -197,18 +270,26 @@ const downCheck = 500
 
 // poll waits until there may be something to do.
 func (l *Live) poll() error {
+	if err := l.retire(); err != nil {
+		return err
+	}
 	timeout := -1
 	alive := false
-	for i, r := range l.rings {
+	for i, r := range l.active {
 		l.polls[i].Revents = 0
 		if r.gone {
-			l.polls[i].Fd = -1 // poll(2) skips it
+			l.polls[i].Fd = -1
 			continue
 		}
 		alive = true
 		if r.wasDown {
 			timeout = downCheck
 		}
+	}
+	places := l.polls[len(l.active) : len(l.polls)-1]
+	for i := range places {
+		places[i].Revents = 0
+		alive = alive || places[i].Fd >= 0
 	}
 	if !alive { // and what they had captured was returned
 		return fmt.Errorf("%s: %w", l.rings[len(l.rings)-1].iface.Name, ErrInterfaceGone)
@@ -220,11 +301,11 @@ func (l *Live) poll() error {
 	if err != nil {
 		return nil
 	}
-	if l.polls[len(l.rings)].Revents != 0 {
+	if l.polls[len(l.polls)-1].Revents != 0 {
 		var count [8]byte
 		_, _ = unix.Read(l.wake, count[:]) // resets it; it is non-blocking
 	}
-	for i, r := range l.rings {
+	for i, r := range l.active {
 		if r.gone || !r.wasDown && l.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) == 0 {
 			continue
 		}
@@ -235,6 +316,55 @@ func (l *Live) poll() error {
 		if lost != nil && l.opt.OnDown != nil {
 			l.opt.OnDown(r.iface, lost)
 		}
+	}
+	for i, p := range l.places {
+		if places[i].Revents != 0 && !l.stopped.Load() {
+			if err := l.changed(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changed looks which interfaces have come to a place.
+func (l *Live) changed(p *place) error {
+	if err := p.drain(); err != nil {
+		return err
+	}
+	l.mu.Lock() // or SetFilter would miss a ring that is being opened
+	n, err := l.pickUp(p)
+	l.watchFiles()
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for _, r := range l.rings[len(l.rings)-n:] {
+		if l.opt.OnUp != nil {
+			l.opt.OnUp(r.iface)
+		}
+	}
+	return nil
+}
+
+// retire frees the rings of interfaces that were removed, when all that they had captured was
+// returned: where interfaces come and go they would become ever more.
+func (l *Live) retire() error {
+	for i := 0; i < len(l.active); i++ {
+		r := l.active[i]
+		if !r.gone || !r.begun || r.ready || r.held || len(l.active) == 1 && l.places[0].events < 0 {
+			continue
+		}
+		l.mu.Lock()
+		err := errors.Join(r.count(), r.close())
+		l.active = append(l.active[:i], l.active[i+1:]...)
+		delete(r.place.known, r.ifindex)
+		l.watchFiles()
+		l.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.iface.Name, err)
+		}
+		i--
 	}
 	return nil
 }
@@ -249,15 +379,9 @@ func (l *Live) Stats() ([]Stats, error) {
 	}
 	all := make([]Stats, len(l.rings))
 	for i, r := range l.rings {
-		// Reading resets the kernel's counters. With TPACKET_V3 tp_packets
-		// includes the dropped ones (packet_getsockopt in net/packet/af_packet.c:
-		// "tp_packets += drops").
-		s, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-		if err != nil {
-			return nil, fmt.Errorf("%s: reading the statistics: %w", r.iface.Name, err)
+		if err := r.count(); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.iface.Name, err)
 		}
-		r.stats.Received += uint64(s.Packets)
-		r.stats.Dropped += uint64(s.Drops)
 		all[i] = r.stats
 	}
 	return all, nil
@@ -274,8 +398,11 @@ func (l *Live) Close() error {
 	}
 	l.closed = true
 	errs := []error{unix.Close(l.wake)}
-	for _, r := range l.rings {
+	for _, r := range l.active {
 		errs = append(errs, r.close())
+	}
+	for _, p := range l.places {
+		errs = append(errs, p.close())
 	}
 	return errors.Join(errs...)
 }
@@ -284,7 +411,9 @@ func (l *Live) Close() error {
 type ring struct {
 	iface     Interface
 	ifindex   int
-	index     int // in Live.Interfaces
+	place     *place
+	only      Direction // which packets are taken, DirectionUnknown is all
+	index     int       // in Live.Interfaces
 	fd        int
 	mem       []byte
 	blockSize int
@@ -303,8 +432,9 @@ type ring struct {
 	stats Stats
 }
 
-// openRing opens a capture of one interface.
-func openRing(name string, opt *LiveOptions) (*ring, error) {
+// openRing opens a capture of one interface of the calling thread's network namespace, which
+// place is the name of.
+func openRing(name, place string, opt *LiveOptions) (*ring, error) {
 	link, linkType, sockType, err := lookUp(name)
 	if err != nil {
 		return nil, err
@@ -315,11 +445,17 @@ func openRing(name string, opt *LiveOptions) (*ring, error) {
 	}
 	r := &ring{
 		ifindex: attrs.Index,
+		only:    opt.Direction,
 		iface: Interface{
-			Name: attrs.Name, Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
+			Name: placeName(place, attrs.Name), Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
 			Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
 		},
 		read: blockReader{snapLen: int(opt.SnapLen), ethernet: linkType == linkEthernet},
+	}
+	if opt.Accept != nil {
+		if err := opt.Accept(r.iface); err != nil {
+			return nil, err
+		}
 	}
 	// Protocol 0: the socket receives nothing until it is bound. A socket of ETH_P_ALL
 	// would at once queue the packets of all interfaces, unfiltered.
@@ -330,7 +466,7 @@ func openRing(name string, opt *LiveOptions) (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a packet socket: %w", err)
 	}
-	if err := r.setUp(opt, attrs.Flags&net.FlagLoopback != 0); err != nil {
+	if err := r.setUp(attrs.Name, opt, attrs.Flags&net.FlagLoopback != 0); err != nil {
 		_ = r.close()
 		return nil, err
 	}
@@ -338,7 +474,7 @@ func openRing(name string, opt *LiveOptions) (*ring, error) {
 }
 
 // setUp makes a new socket receive into its ring.
-func (r *ring) setUp(opt *LiveOptions, loopback bool) error {
+func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
 	// The filter comes before bind, so that it sees every packet that the socket sees.
 	if opt.Filter != nil {
 		if err := opt.Filter(rawConn{r.fd}, r.iface); err != nil {
@@ -357,10 +493,13 @@ func (r *ring) setUp(opt *LiveOptions, loopback bool) error {
 	}
 	// On a loopback interface each packet passes twice, out and in; like libpcap
 	// we take the second.
-	if loopback {
+	if loopback || opt.Direction == DirectionIn {
 		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 			return fmt.Errorf("ignoring outgoing packets: %w", err)
 		}
+	}
+	if err := r.setTimeStamps(name, opt.TimeStamps); err != nil {
+		return err
 	}
 	if err := r.allocate(opt); err != nil {
 		return err
@@ -468,7 +607,9 @@ func (r *ring) advance() error {
 			return err
 		}
 		r.head.Interface = r.index
-		if !r.ready {
+		if r.ready {
+			r.ready = r.only == DirectionUnknown || r.head.Direction == r.only
+		} else {
 			// The kernel sets the count of packets to 0 only when it begins the
 			// block. We do so now, or a block that it never begins again before the
 			// stop would look begun, with packets that we have had.
@@ -528,13 +669,32 @@ func (r *ring) check() (lost, err error) {
 	return nil, fmt.Errorf("receiving: %w", unix.Errno(soerr))
 }
 
+// count adds what the kernel has counted since the last time.
+func (r *ring) count() error {
+	if r.fd < 0 { // it was closed, and counted before
+		return nil
+	}
+	// Reading resets the kernel's counters. With TPACKET_V3 tp_packets
+	// includes the dropped ones (packet_getsockopt in net/packet/af_packet.c:
+	// "tp_packets += drops").
+	s, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return fmt.Errorf("reading the statistics: %w", err)
+	}
+	r.stats.Received += uint64(s.Packets)
+	r.stats.Dropped += uint64(s.Drops)
+	return nil
+}
+
 func (r *ring) close() error {
+	fd := r.fd
+	r.fd = -1
 	var err error
 	if r.mem != nil {
 		err = unix.Munmap(r.mem)
 		r.mem = nil
 	}
-	return errors.Join(err, unix.Close(r.fd))
+	return errors.Join(err, unix.Close(fd))
 }
 
 // bind binds a packet socket; ifindex 0 stands for all interfaces.

@@ -23,6 +23,12 @@ func OpenLive([]string, LiveOptions) (*Live, error) { return nil, errNotLinux("l
 // LinkType needs Linux.
 func LinkType(string) (uint32, error) { return 0, errNotLinux("live capture") }
 
+// TimeStampTypes needs Linux.
+func TimeStampTypes(string) ([]TimeStampType, error) { return nil, errNotLinux("live capture") }
+
+// InNamespace needs Linux.
+func InNamespace(string, func() error) error { return errNotLinux("a network namespace") }
+
 // Interfaces needs Linux.
 func Interfaces() ([]DeviceInfo, error) { return nil, errNotLinux("listing the interfaces") }
 
