@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/tundump/tundump/filter"
-
+	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/decode"
+	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 )
 
@@ -62,15 +62,24 @@ func groups() []group {
 func flagTable() []flag {
 	return []flag{
 		{name: "interface", letter: "i", arg: "NAME", group: groupCapture, tcpdump: true,
-			help: "capture on it; repeatable (first one that is up)", set: func(o *Options, v string) error {
+			help: "capture on it; repeatable; 'tap*', any (first that is up)", set: func(o *Options, v string) error {
 				if v == "" {
 					return errors.New("the interface name is empty")
 				}
 				o.Interfaces = append(o.Interfaces, v)
 				return nil
 			}},
-		{name: "netns", arg: "NAME|PATH", group: groupCapture, later: true,
-			help: "capture in that network namespace; repeatable"},
+		{name: "netns", arg: "NAME|PATH", group: groupCapture,
+			help: "capture in that network namespace; repeatable", set: func(o *Options, v string) error {
+				if v == "" {
+					return errors.New("the name is empty")
+				}
+				if slices.Contains(o.Netns, v) {
+					return fmt.Errorf("%s is given twice", v)
+				}
+				o.Netns = append(o.Netns, v)
+				return nil
+			}},
 		{name: "list-interfaces", letter: "D", group: groupCapture, tcpdump: true,
 			help: "list the interfaces", set: on(func(o *Options) { o.List = true })},
 		{name: "no-promiscuous-mode", letter: "p", group: groupCapture, tcpdump: true,
@@ -93,14 +102,30 @@ func flagTable() []flag {
 				o.BufferSize = int(n)
 				return err
 			}},
-		{name: "direction", letter: "Q", arg: "in|out|inout", group: groupCapture, tcpdump: true, later: true,
-			help: "only packets of that direction"},
-		{name: "immediate-mode", group: groupCapture, tcpdump: true, later: true,
-			help: "take each packet as soon as it comes"},
-		{name: "time-stamp-type", letter: "j", arg: "TYPE", group: groupCapture, tcpdump: true, later: true,
-			help: "whose clock: host, adapter, ..."},
-		{name: "list-time-stamp-types", letter: "J", group: groupCapture, tcpdump: true, later: true,
-			help: "list the interface's time stamp types"},
+		{name: "direction", letter: "Q", arg: "in|out|inout", group: groupCapture, tcpdump: true,
+			help: "only packets of that direction", set: func(o *Options, v string) error {
+				direction, ok := map[string]capture.Direction{
+					"in": capture.DirectionIn, "out": capture.DirectionOut, "inout": capture.DirectionUnknown,
+				}[v]
+				if !ok {
+					return fmt.Errorf("%q is not one of in, out, inout", v)
+				}
+				o.Direction = direction
+				return nil
+			}},
+		{name: "immediate-mode", group: groupCapture, tcpdump: true,
+			help: "take each packet as soon as it comes", set: on(func(o *Options) { o.Immediate = true })},
+		{name: "time-stamp-type", letter: "j", arg: "TYPE", group: groupCapture, tcpdump: true,
+			help: "whose clock: host, adapter, adapter_unsynced", set: func(o *Options, v string) error {
+				types := []capture.TimeStampType{capture.TimeStampHost, capture.TimeStampAdapter, capture.TimeStampAdapterUnsynced}
+				o.TimeStamps = capture.TimeStampType(v)
+				if !slices.Contains(types, o.TimeStamps) {
+					return fmt.Errorf("%q is not one of host, adapter, adapter_unsynced", v)
+				}
+				return nil
+			}},
+		{name: "list-time-stamp-types", letter: "J", group: groupCapture, tcpdump: true,
+			help: "list the interface's time stamp types", set: on(func(o *Options) { o.ListTimeStamps = true })},
 		{name: "linktype", letter: "y", arg: "TYPE", group: groupCapture, tcpdump: true,
 			help: "the data link type that -d is for", set: func(o *Options, v string) error {
 				if _, ok := header.LinkTypeOf(v); !ok {
@@ -109,8 +134,8 @@ func flagTable() []flag {
 				o.LinkTypeName = v
 				return nil
 			}},
-		{name: "list-data-link-types", letter: "L", group: groupCapture, tcpdump: true, later: true,
-			help: "list the interface's data link types"},
+		{name: "list-data-link-types", letter: "L", group: groupCapture, tcpdump: true,
+			help: "list the interface's data link types", set: on(func(o *Options) { o.ListLinkTypes = true })},
 		{name: "fanout", arg: "N", group: groupCapture, later: true,
 			help: "capture threads per interface (1)"},
 		{name: "relinquish-privileges", letter: "Z", arg: "USER", group: groupCapture, tcpdump: true, later: true,

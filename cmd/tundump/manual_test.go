@@ -24,12 +24,13 @@ var manualText string
 // manualDetails is what the manual says of options beyond their line in the table.
 func manualDetails() map[string]string {
 	return map[string]string{
-		"interface":             "Without it, the first interface that is up and no loopback one. Each interface has its own link type in the file, without cooked headers.",
-		"netns":                 "An interface in it is called as in -i.",
+		"interface":             "Without it, the first interface that is up and no loopback one. A pattern of the shell (tap*) stands for all that match, any for all interfaces that are up; those that come up later are captured too, and one that is removed is reported. As in tcpdump, any sets none promiscuous. A number is that of -D. Each interface has its own link type in the file, without cooked headers.",
+		"netns":                 "NAME is one of ip netns, PATH any file that stands for a namespace, such as /proc/123/ns/net. The interfaces of -i are captured in each, and named NAME/INTERFACE; without -i all that are up are.",
+		"immediate-mode":        "It is the default for what is printed to a terminal. Otherwise packets wait for others, up to 100 ms.",
 		"no-promiscuous-mode":   "Interfaces are otherwise put into promiscuous mode, in which they take what is addressed to others, too.",
 		"snapshot-length":       "0 means the largest, which is the default. A tunnel header that is cut off cannot be looked into.",
-		"buffer-size":           "It must take what comes while the program does something else.",
-		"direction":             "As seen by the interface.",
+		"buffer-size":           "A plain number is in KiB, as in tcpdump. It must take what comes while the program does something else: the default is 64 MiB, 50 ms of 10 Gbit/s. Less is taken where the kernel does not have that much.",
+		"direction":             "As seen by the interface. With -r it is about packets whose direction the file tells.",
 		"time-stamp-type":       "See -J for those that an interface has.",
 		"relinquish-privileges": "Privileges are dropped in any case as soon as they are not needed any more.",
 		"linktype":              "Packets have the link type that their interface or file gives them.",

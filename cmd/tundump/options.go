@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 )
@@ -22,11 +23,17 @@ const maxDepth = header.MaxDepth
 
 // Options is what the command line says.
 type Options struct {
-	Interfaces []string // -i; empty means: choose one
-	List       bool     // -D
-	SnapLen    uint32   // -s, bytes
-	NoPromisc  bool     // -p
-	BufferSize int      // -B, bytes; 0 is the default
+	Interfaces     []string              // -i; empty means: choose one
+	List           bool                  // -D
+	SnapLen        uint32                // -s, bytes
+	NoPromisc      bool                  // -p
+	BufferSize     int                   // -B, bytes; 0 is the default
+	Netns          []string              // --netns
+	Direction      capture.Direction     // -Q; DirectionUnknown is both
+	TimeStamps     capture.TimeStampType // -j, "" is the host's
+	Immediate      bool                  // --immediate-mode
+	ListLinkTypes  bool                  // -L
+	ListTimeStamps bool                  // -J
 
 	Read     string // -r, "-" is the standard input
 	ReadList string // -V, the same
@@ -98,6 +105,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Read != "" && len(o.Interfaces) > 0:
 		return errors.New("options -i and -r: packets come from interfaces or from a file, not both")
+	case (o.Read != "" || o.ReadList != "") && len(o.Netns) > 0:
+		return errors.New("option --netns: a network namespace has interfaces, and packets come from a file")
 	case o.ReadList != "" && (o.Read != "" || len(o.Interfaces) > 0):
 		return errors.New("option -V: packets come from the files that it lists, and not also from -r or -i")
 	case o.Write == "" && (rotates || o.FileCount > 0 || o.FileCommand != ""):

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 )
@@ -45,6 +46,11 @@ func TestParseFlags(t *testing.T) {
 			o.Write, o.FilePeriod, o.FileCount, o.PacketBuffered, o.Print, o.LineBuffered = "%F", time.Minute, 3, true, true, true
 		}},
 		{"-w a --format pcap", func(o *Options) { o.Write, o.Format = "a", "pcap" }},
+		{"-i any -i tap* --netns a --netns /b -Q in", func(o *Options) {
+			o.Interfaces, o.Netns, o.Direction = []string{"any", "tap*"}, []string{"a", "/b"}, capture.DirectionIn
+		}},
+		{"-Qinout -j adapter --immediate-mode", func(o *Options) { o.TimeStamps, o.Immediate = "adapter", true }},
+		{"-JL", func(o *Options) { o.ListTimeStamps, o.ListLinkTypes = true, true }},
 		{"-B 4096", func(o *Options) { o.BufferSize = 4 << 20 }},
 		{"-B 64M", func(o *Options) { o.BufferSize = 64 << 20 }},
 		{"-nnvvXSs0", func(o *Options) { o.Verbose, o.HexASCII, o.AbsoluteSeq = 2, 1, true }},
@@ -115,6 +121,11 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"--vxlan-port 0", `option --vxlan-port: "0" is not a UDP port, 1 to 65535`},
 		{"--vxlan-port 4789,", `option --vxlan-port: "" is not a UDP port, 1 to 65535`},
 		{"--geneve-port 65536", `option --geneve-port: "65536" is not a UDP port, 1 to 65535`},
+		{"-Q up", `option -Q: "up" is not one of in, out, inout`},
+		{"-j host_hiprec", `option -j: "host_hiprec" is not one of host, adapter, adapter_unsynced`},
+		{"--netns a --netns a", "option --netns: a is given twice"},
+		{"--netns=", "option --netns: the name is empty"},
+		{"-r a --netns b", "option --netns: a network namespace has interfaces, and packets come from a file"},
 		{"-tttttt", "option -t: there are only -t, -tt, -ttt, -tttt and -ttttt"},
 		{"-w a -C 0", `option -C: "0" is not a size, a number that may have K, M or G behind it`},
 		{"-w a -C M", `option -C: "M" is not a size, a number that may have K, M or G behind it`},

@@ -27,6 +27,7 @@ type output struct {
 	save     *savefile // the current file, nil without -w
 	rotation *rotation
 	print    decode.Sink // nil if nothing is printed
+	eachLine bool        // is shown as soon as it is made
 	failed   bool        // nothing more can be written, and somebody was told
 
 	annotate *decode.Annotator // nil without --annotate
@@ -45,6 +46,7 @@ func (s *session) open(src capture.Source, start time.Time) (*output, error) {
 	}
 	if s.opt.Write == "" && !s.opt.CountOnly || s.opt.Print {
 		o.print = s.printer(src.Interfaces())
+		o.eachLine = s.opt.PacketBuffered || s.opt.LineBuffered || s.opt.Immediate
 	}
 	if s.opt.Write != "" {
 		o.rotation = newRotation(&s.opt, time.Now)
@@ -135,7 +137,7 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	}
 	return decode.NewText(s.std.out, decode.TextOptions{
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
-		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap, Bright: s.bright(),
+		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap || s.opt.several(), Bright: s.bright(),
 		Time: decode.TimeForm(s.opt.TimeFormat), Nanoseconds: s.opt.Precision == nano,
 		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq,
 		Hex: s.opt.Hex, HexASCII: s.opt.HexASCII, ASCII: s.opt.ASCII,
@@ -179,7 +181,7 @@ func (o *output) put(p *capture.Packet, interfaces []capture.Interface) error {
 		if err := o.print.Packet(p, in); err != nil {
 			return err
 		}
-		if o.s.opt.PacketBuffered || o.s.opt.LineBuffered {
+		if o.eachLine {
 			return o.print.Flush()
 		}
 	}

@@ -44,7 +44,7 @@ func (s *session) read() error {
 	stop := s.watchFile(progress)
 	ctx, cancel := s.limited()
 	defer cancel()
-	n, err := s.copy(ctx, &selection{Source: src, program: s.program, fragments: &s.filters.memory.file, meter: s.meter}, out)
+	n, err := s.copy(ctx, &selection{Source: src, program: s.program, only: s.opt.Direction, fragments: &s.filters.memory.file, meter: s.meter}, out)
 	stop()
 	err = errors.Join(err, out.finish(), s.reportLate("selected"))
 	if err == nil && s.opt.CountOnly {
@@ -242,6 +242,7 @@ func (s *session) notRead(path string) error {
 type selection struct {
 	capture.Source
 	program   func(capture.Interface) (*ir.Prog, error)
+	only      capture.Direction // of the packets whose direction is known, DirectionUnknown is both
 	fragments *ir.Fragments
 	compiled  []func(*capture.Packet) bool // by interface, nil if not yet
 	meter     *meter                       // nil if nobody looks
@@ -255,6 +256,9 @@ func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
 		}
 		if f.meter != nil {
 			f.meter.read.Add(1)
+		}
+		if f.only != capture.DirectionUnknown && p.Direction != capture.DirectionUnknown && p.Direction != f.only {
+			continue
 		}
 		for len(f.compiled) <= p.Interface {
 			f.compiled = append(f.compiled, nil)

@@ -62,7 +62,11 @@ func run(ctx context.Context, std stdio, args []string) int {
 	case opt.Version:
 		_, err = fmt.Fprintln(std.out, version())
 	case opt.List:
-		err = list(std.out)
+		err = opt.inNamespaces(func() error { return list(std.out) })
+	case opt.ListLinkTypes:
+		err = opt.listLinkTypes(std.out)
+	case opt.ListTimeStamps:
+		err = opt.listTimeStampTypes(std.out)
 	default:
 		s := newSession(ctx, std, opt)
 		defer s.close()

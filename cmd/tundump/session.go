@@ -87,7 +87,7 @@ func (s *session) capture() error {
 
 // live captures from interfaces.
 func (s *session) live() error {
-	names, err := s.interfaces()
+	names, err := s.opt.interfaces()
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,7 @@ func (s *session) live() error {
 	ctx, cancel := s.limited()
 	defer cancel()
 	start := time.Now()
-	src, err := capture.OpenLive(names, capture.LiveOptions{
-		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize,
-		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },
-	})
+	src, err := capture.OpenLive(names, s.liveOptions())
 	if err != nil {
 		return err
 	}
@@ -107,11 +104,20 @@ func (s *session) live() error {
 	if err != nil {
 		return err
 	}
-	for _, in := range src.Interfaces() {
-		fmt.Fprintf(s.std.err, "tundump: listening on %s, link-type %s, snapshot length %d bytes\n",
-			in.Name, linkName(in.LinkType), in.SnapLen)
+	interfaces := src.Interfaces()
+	for _, in := range interfaces {
+		s.listening(in)
 	}
-	s.describeFilter(src.Interfaces())
+	if len(interfaces) == 0 { // then the filter is for Ethernet, in all likelihood
+		fmt.Fprintf(s.std.err, "tundump: no interface matches yet\n")
+		interfaces = []capture.Interface{{LinkType: uint32(header.LinkEthernet)}}
+		if s.attach() != nil {
+			if _, err := s.filters.load(s.filters.kindOf(interfaces[0])); err != nil {
+				return err
+			}
+		}
+	}
+	s.describeFilter(interfaces)
 	if hangUps != nil {
 		done := make(chan struct{})
 		defer close(done)
@@ -138,37 +144,45 @@ func (s *session) live() error {
 	return errors.Join(err, s.reportLate("captured"))
 }
 
+// liveOptions returns how interfaces are opened.
+func (s *session) liveOptions() capture.LiveOptions {
+	o := capture.LiveOptions{
+		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize,
+		Namespaces: s.opt.namespaces(), Direction: s.opt.Direction, TimeStamps: s.opt.TimeStamps,
+		OnUp:   s.listening,
+		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },
+	}
+	if s.opt.Immediate || s.opt.Write == "" && isTerminal(s.std.out) {
+		o.BlockTimeout = time.Millisecond
+	}
+	if s.opt.writesPcap() {
+		var file *uint32 // the link type of the file
+		o.Accept = func(in capture.Interface) error {
+			if file == nil {
+				file = &in.LinkType
+			}
+			if *file != in.LinkType {
+				return fmt.Errorf("its link type is %s, this pcap file has %s, and pcap allows only one: write pcapng instead",
+					linkName(in.LinkType), linkName(*file))
+			}
+			return nil
+		}
+	}
+	return o
+}
+
+// listening tells of an interface, as tcpdump does.
+func (s *session) listening(in capture.Interface) {
+	fmt.Fprintf(s.std.err, "tundump: listening on %s, link-type %s, snapshot length %d bytes\n",
+		in.Name, linkName(in.LinkType), in.SnapLen)
+}
+
 // packets counts as tcpdump does.
 func packets(n uint64) string {
 	if n == 1 {
 		return "1 packet"
 	}
 	return fmt.Sprintf("%d packets", n)
-}
-
-// interfaces returns those to capture from.
-func (s *session) interfaces() ([]string, error) {
-	for i, name := range s.opt.Interfaces {
-		switch {
-		case name == "any" || strings.ContainsAny(name, "*?["):
-			return nil, fmt.Errorf("%s: tundump cannot yet choose interfaces by a pattern, give each with a -i of its own", name)
-		case slices.Contains(s.opt.Interfaces[:i], name):
-			return nil, fmt.Errorf("%s: the interface is given twice", name)
-		}
-	}
-	if len(s.opt.Interfaces) > 0 {
-		return s.opt.Interfaces, nil
-	}
-	devices, err := capture.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("choosing an interface: %w", err)
-	}
-	for _, d := range devices {
-		if d.Up && !d.Loopback {
-			return []string{d.Name}, nil
-		}
-	}
-	return nil, errors.New("choosing an interface: none is up, besides loopback ones; choose with -i")
 }
 
 // attach returns what attaches the filter to the socket of an interface, nil
