@@ -667,45 +667,16 @@ func TestLiveFilterLine(t *testing.T) {
 // TestLiveTerminal: the counters do not stand behind the ^C that a terminal shows.
 func TestLiveTerminal(t *testing.T) {
 	l := newLab(t)
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	number, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(terminal.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer program.Close()
+	term := newTerminal(t, 80)
 	cmd := l.Command(t.Context(), l.A, "tundump", "-i", "eth1")
-	cmd.Stderr = program
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(terminal)
-	for range 2 { // listening, filter
-		if !lines.Scan() {
-			t.Fatal(lines.Err())
-		}
-	}
+	term.start(cmd)
+	term.waitFor("filter: none, .*\n")
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if lines.Scan(); lines.Text() != "" {
-		t.Errorf("the first line after the interrupt: %q", lines.Text())
-	}
-	if lines.Scan(); !strings.Contains(lines.Text(), "captured") {
-		t.Errorf("the second line after the interrupt: %q", lines.Text())
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
+	term.wait(cmd)
+	if lines := term.screen(); len(lines) < 4 || lines[2] != "" || !strings.HasSuffix(lines[3], " captured") {
+		t.Errorf("the screen has %q", lines)
 	}
 }
 
