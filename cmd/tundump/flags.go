@@ -138,8 +138,14 @@ func flagTable() []flag {
 			help: "list the interface's data link types", set: on(func(o *Options) { o.ListLinkTypes = true })},
 		{name: "fanout", arg: "N", group: groupCapture, later: true,
 			help: "capture threads per interface (1)"},
-		{name: "relinquish-privileges", letter: "Z", arg: "USER", group: groupCapture, tcpdump: true, later: true,
-			help: "become that user when the sockets are open"},
+		{name: "relinquish-privileges", letter: "Z", arg: "USER", group: groupCapture, tcpdump: true,
+			help: "become that user when the sockets are open", set: func(o *Options, v string) error {
+				if v == "" {
+					return errors.New("the name is empty")
+				}
+				o.User = v
+				return nil
+			}},
 		{name: "monitor-mode", letter: "I", group: groupCapture, tcpdump: true,
 			refused: "it is about the radio of Wi-Fi interfaces, which tundump does not capture"},
 

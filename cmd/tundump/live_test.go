@@ -613,6 +613,18 @@ func TestUnprivileged(t *testing.T) {
 	if status != wrong || !strings.HasPrefix(out, "tundump: expression, column 11: ") {
 		t.Errorf("exit status %d, want 2 and the place:\n%s", status, out)
 	}
+	// Who has no right to become another does not go on as himself.
+	in, err := os.ReadFile("../../testdata/gre.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "in.pcap"), in, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, status = command("-r", "in.pcap", "-Z", "root")
+	if status != failed || out != "tundump: option -Z: changing to user root: operation not permitted\n" {
+		t.Errorf("exit status %d, want 1 and one line:\n%s", status, out)
+	}
 	for _, arg := range [][]string{{"-D"}, {"-d", "tcp"}} {
 		if out, status := command(arg...); status != done {
 			t.Errorf("%v: exit status %d:\n%s", arg, status, out)

@@ -32,7 +32,7 @@ func manualDetails() map[string]string {
 		"buffer-size":           "A plain number is in KiB, as in tcpdump. It must take what comes while the program does something else: the default is 64 MiB, 50 ms of 10 Gbit/s. Less is taken where the kernel does not have that much.",
 		"direction":             "As seen by the interface. With -r it is about packets whose direction the file tells.",
 		"time-stamp-type":       "See -J for those that an interface has.",
-		"relinquish-privileges": "Privileges are dropped in any case as soon as they are not needed any more.",
+		"relinquish-privileges": "Capabilities are dropped in any case when the sockets are open, in all threads. What remains: CAP_NET_RAW and CAP_BPF for interfaces that appear later, CAP_BPF for sets that are read again, CAP_DAC_READ_SEARCH for the files of -V, and CAP_DAC_OVERRIDE while a file of a rotation is created. Files belong to USER, as in tcpdump.",
 		"linktype":              "Packets have the link type that their interface or file gives them.",
 		"read":                  "Either byte order, micro- and nanoseconds; also compressed with gzip, zstd or lz4.",
 		"read-list":             "If FILE is - the list is read from standard input.",

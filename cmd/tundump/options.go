@@ -32,6 +32,7 @@ type Options struct {
 	Direction      capture.Direction     // -Q; DirectionUnknown is both
 	TimeStamps     capture.TimeStampType // -j, "" is the host's
 	Immediate      bool                  // --immediate-mode
+	User           string                // -Z, "" stays who we are
 	ListLinkTypes  bool                  // -L
 	ListTimeStamps bool                  // -J
 
@@ -99,9 +100,12 @@ func parseFlags(name string, args []string) (Options, error) {
 	return o, o.check()
 }
 
+// rotates reports whether there are several files.
+func (o *Options) rotates() bool { return o.FileSize > 0 || o.FilePeriod > 0 }
+
 // check returns what makes no sense together.
 func (o *Options) check() error {
-	rotates := o.FileSize > 0 || o.FilePeriod > 0
+	rotates := o.rotates()
 	switch {
 	case o.Read != "" && len(o.Interfaces) > 0:
 		return errors.New("options -i and -r: packets come from interfaces or from a file, not both")

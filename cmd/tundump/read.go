@@ -31,9 +31,15 @@ func (s *session) read() error {
 			return fmt.Errorf("%s: %w", src.name, err)
 		}
 	}
+	if err := s.becomeOther(false); err != nil {
+		return err
+	}
 	out, err := s.open(src, time.Time{})
 	if err != nil {
 		return err
+	}
+	if err := s.dropPrivileges(false, false); err != nil {
+		return errors.Join(err, out.finish())
 	}
 	src.announce()
 	progress := src.file

@@ -27,16 +27,17 @@ const flushAfter = 100 * time.Millisecond
 
 // session is one run: packets from a source, through a filter, to an output.
 type session struct {
-	ctx      context.Context // done when the user wants to stop
-	std      stdio
-	opt      Options
-	table    *header.Table
-	filters  *filters
-	meter    *meter         // nil if nobody looks
-	starting sync.WaitGroup // commands of -z
-	captured atomic.Uint64  // packets that were put out
-	flushNow atomic.Bool    // SIGUSR2 has asked
-	inputs   []string       // the files that are read
+	ctx        context.Context // done when the user wants to stop
+	std        stdio
+	opt        Options
+	table      *header.Table
+	filters    *filters
+	meter      *meter         // nil if nobody looks
+	starting   sync.WaitGroup // commands of -z
+	captured   atomic.Uint64  // packets that were put out
+	flushNow   atomic.Bool    // SIGUSR2 has asked
+	privileges *privileges    // that are left; nil before they are dropped
+	inputs     []string       // the files that are read
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
@@ -100,6 +101,9 @@ func (s *session) live() error {
 		return err
 	}
 	defer src.Close()
+	if err := s.becomeOther(true); err != nil {
+		return err
+	}
 	out, err := s.open(src, start)
 	if err != nil {
 		return err
@@ -118,6 +122,9 @@ func (s *session) live() error {
 		}
 	}
 	s.describeFilter(interfaces)
+	if err := s.dropPrivileges(true, false); err != nil {
+		return errors.Join(err, out.finish())
+	}
 	if hangUps != nil {
 		done := make(chan struct{})
 		defer close(done)
