@@ -1,7 +1,7 @@
 package filter
 
 import (
-	"fmt"
+	"encoding/binary"
 	"slices"
 
 	"github.com/tundump/tundump/filter/ir"
@@ -69,7 +69,7 @@ func (b *builder) add(code []ir.Instr, cond ir.Cond, a ir.Reg, v ir.Val, yes, no
 		return yes
 	}
 	n.Code = code
-	key := fmt.Sprint(n)
+	key := identity(n)
 	if old, ok := b.known[key]; ok {
 		return old
 	}
@@ -77,6 +77,23 @@ func (b *builder) add(code []ir.Instr, cond ir.Cond, a ir.Reg, v ir.Val, yes, no
 	b.live = append(b.live, live)
 	b.known[key] = block(len(b.blocks) - 1)
 	return block(len(b.blocks) - 1)
+}
+
+// identity returns what is the same for blocks that do the same.
+func identity(n ir.Block) string {
+	const perInstr = 10
+	key := make([]byte, 0, 24+perInstr*len(n.Code))
+	operand := func(a ir.Reg, v ir.Val) {
+		key = binary.LittleEndian.AppendUint32(append(key, byte(a), byte(v.Reg)), v.Imm)
+	}
+	for _, i := range n.Code {
+		key = append(key, byte(i.Op), byte(i.Dst), i.Size)
+		operand(i.A, i.B)
+	}
+	key = append(key, byte(n.Cond))
+	operand(n.A, n.B)
+	key = binary.LittleEndian.AppendUint64(key, uint64(n.True))
+	return string(binary.LittleEndian.AppendUint64(key, uint64(n.False)))
 }
 
 // head returns a name for a loop's first block, which is built last. From one turn to

@@ -9,11 +9,15 @@ import (
 
 // This file lowers relations between numbers.
 
-// temporaries are the registers for arithmetic.
+// maxTemporaries is how many registers there are for arithmetic; one is left for what a
+// leaf needs besides.
+const maxTemporaries = int(ir.T9 - ir.T0)
+
+// temporaries returns them.
 func temporaries() []ir.Reg {
-	var all []ir.Reg
-	for r := ir.T0; r < ir.NRegs; r++ {
-		all = append(all, r)
+	all := make([]ir.Reg, maxTemporaries)
+	for i := range all {
+		all[i] = ir.T0 + ir.Reg(i)
 	}
 	return all
 }
@@ -75,16 +79,19 @@ func registers(n number32) int {
 	case field:
 		return registers(n.index)
 	case operation:
-		a, b := registers(n.a), registers(n.b)
-		if _, ok := n.b.(constant); ok {
-			return a
-		}
-		if a == b {
-			return a + 1
-		}
-		return max(a, b)
+		return n.registers
 	}
 	return 1
+}
+
+// operated returns a op b.
+func operated(op operator, a, b number32) operation {
+	n := operation{op, a, b, max(registers(a), registers(b))}
+	// What takes more is computed first, and then kept in one register. A constant takes none.
+	if _, ok := b.(constant); !ok && registers(a) == registers(b) {
+		n.registers++
+	}
+	return n
 }
 
 // both builds the computation of a and b in front of what then says: with the one that

@@ -66,8 +66,13 @@ func (p *parser) relation() (node, error) {
 	if !ok || t.kind != symbol {
 		return nil, p.unexpected(t, "a comparison such as < or >=")
 	}
-	n.b, err = p.sum(ofOr, &n.checks)
-	return n, err
+	if n.b, err = p.sum(ofOr, &n.checks); err != nil {
+		return nil, err
+	}
+	if operated(minus, n.a, n.b).registers > maxTemporaries {
+		return nil, p.errorf(t, "the numbers on the two sides are made of too many parts inside each other")
+	}
+	return n, nil
 }
 
 // sum parses operands joined by operators that bind at least as tightly as loosest.
@@ -119,7 +124,7 @@ func fold(op operator, a, b number32) number32 {
 	x, xok := a.(constant)
 	y, yok := b.(constant)
 	if !xok || !yok {
-		return operation{op, a, b}
+		return operated(op, a, b)
 	}
 	switch op {
 	case plus:

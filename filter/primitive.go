@@ -174,7 +174,7 @@ func (p *parser) byteOp() (node, error) {
 		n.op = greater
 	case "&", "|":
 		o, _ := operatorOf(op)
-		n.a, n.b, n.op = operation{o, n.a, n.b}, constant{0}, notEqual
+		n.a, n.b, n.op = operated(o, n.a, n.b), constant{0}, notEqual
 	}
 	return n, nil
 }

@@ -138,8 +138,9 @@ type (
 		size  uint8
 	}
 	operation struct {
-		op   operator
-		a, b number32
+		op        operator
+		a, b      number32
+		registers int // how many it takes to compute it
 	}
 )
 
@@ -268,7 +269,7 @@ func same(at int, b base, off uint32, size uint8, mask, v uint32) node {
 func compared(at int, b base, off uint32, size uint8, mask uint32, op relation, v uint32) node {
 	var a number32 = field{at: at, base: b, index: constant{off}, size: size}
 	if mask != 1<<(8*uint64(size))-1 {
-		a = operation{bitAnd, a, constant{mask}}
+		a = operated(bitAnd, a, constant{mask})
 	}
 	return compare{a: a, b: constant{v}, op: op}
 }
