@@ -20,6 +20,7 @@ type lowerer struct {
 
 func lower(n node, shifts []node, opt Options) *ir.Prog {
 	l := &lowerer{builder: newBuilder(), opt: opt, shifts: shifts}
+	loose := !usesTunnels(n)
 	accept, leads := l.accept(), false
 	if opt.Fragments != FollowNone {
 		n, leads = lead(n)
@@ -38,7 +39,7 @@ func lower(n node, shifts []node, opt Options) *ir.Prog {
 	}
 	p := l.finish(start)
 	if !opt.NoOptimise {
-		p = optimise(p, !usesTunnels(n))
+		p = optimise(p, loose)
 	}
 	p.Sets = l.sets
 	return p

@@ -40,13 +40,13 @@ func newGraph(x *terms, loose bool) *Graph {
 }
 
 // Graph returns the program as a graph in which nothing is tested twice, or nil: if there
-// are loops or look-ups in sets, or if parts of it would have to be repeated too often because they run
+// are loops, look-ups in sets or memory of fragments, or if parts of it would have to be repeated too often because they run
 // with different values in registers. offline says that all facts about packets but their
 // length are 0. loose says that a packet that ends before something that is tested may be
 // accepted, if that test turns out not to matter: so does libpcap's optimiser.
 func (p *Prog) Graph(offline, loose bool) *Graph {
-	sets := slices.ContainsFunc(p.Blocks, func(b Block) bool { return b.Cond == In || b.Cond == InLong })
-	if len(p.Heads) > 0 || sets {
+	more := slices.ContainsFunc(p.Blocks, func(b Block) bool { return b.Cond >= In })
+	if len(p.Heads) > 0 || more {
 		return nil
 	}
 	type place struct {
