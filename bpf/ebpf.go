@@ -15,8 +15,8 @@ import (
 const headSize = 128
 
 // areaSize is the size of the map value: the header area, a word that is always 0,
-// which the verifier does not know, and notes about fragments.
-const areaSize = laterAt + keySize
+// which the verifier does not know, notes about fragments, and keys of look-ups.
+const areaSize = uint32(keysEnd)
 
 // Maps are what a program needs in the kernel besides itself.
 type Maps struct {
@@ -141,7 +141,7 @@ func leads(p *ir.Prog, to int) bool {
 
 func usesBytes(p *ir.Prog) bool {
 	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool {
-		return b.Cond == ir.InLong || slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.Load })
+		return b.Cond >= ir.In || slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.Load })
 	})
 }
 

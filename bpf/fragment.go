@@ -83,6 +83,8 @@ const (
 	noteEarly = keySize + 8
 	noteSize  = keySize + 16
 	laterAt   = noteAt + ir.Slots*noteSize
+	oneAt     = laterAt + keySize // a number, 1
+	notesEnd  = oneAt + 8
 )
 
 // usedSlots calls f for each slot that the program uses.
@@ -103,15 +105,15 @@ func usedSlots(p *ir.Prog, f func(at int16)) {
 // beginNotes emits code that forgets what the packet before has noted.
 func (e *emitter) beginNotes(p *ir.Prog) {
 	usedSlots(p, func(at int16) {
-		e.store(0, area, at+noteIs, at+noteEarly)
+		e.store(0, at+noteIs, at+noteEarly)
 	})
 }
 
-// store emits code that stores a number in words of 8 bytes, and overwrites R0.
-func (e *emitter) store(v int32, base asm.Register, at ...int16) {
+// store emits code that stores a number in words of 8 bytes of the area, and overwrites R0.
+func (e *emitter) store(v int32, at ...int16) {
 	e.add(asm.Mov.Imm(asm.R0, v))
 	for _, off := range at {
-		e.add(asm.StoreMem(base, off, asm.R0, asm.DWord))
+		e.add(asm.StoreMem(area, off, asm.R0, asm.DWord))
 	}
 }
 
@@ -143,7 +145,7 @@ func (e *emitter) fragmentName(b ir.Block, at int16) {
 			asm.StoreImm(area, at+4, 0, asm.Byte), // time to live
 			asm.StoreImm(area, at+6, 0, asm.Half), // checksum
 		)
-		e.store(0, area, at+16, at+24, at+32)
+		e.store(0, at+16, at+24, at+32)
 		e.add(asm.StoreImm(area, at+keyKind, int64(b.B.Imm), asm.Byte))
 		return
 	}
@@ -167,10 +169,10 @@ func (e *emitter) onMap(m *ebpf.Map, at int16, call asm.BuiltinFunc) {
 
 // putOne emits code that stores 1 in a map under a name in the area.
 func (e *emitter) putOne(m *ebpf.Map, at int16) {
-	e.store(1, asm.RFP, keyAt)
+	e.store(1, oneAt)
 	e.add(
-		asm.Mov.Reg(asm.R3, asm.RFP),
-		asm.Add.Imm(asm.R3, int32(keyAt)),
+		asm.Mov.Reg(asm.R3, area),
+		asm.Add.Imm(asm.R3, oneAt),
 		asm.Mov.Imm(asm.R4, 0), // BPF_ANY
 	)
 	e.onMap(m, at, asm.FnMapUpdateElem)
@@ -191,7 +193,7 @@ func (e *emitter) first(b ir.Block, f *Fragments) {
 	e.spill(b)
 	e.saved(func() {
 		e.fragmentName(b, at)
-		e.store(1, area, at+noteIs)
+		e.store(1, at+noteIs)
 		// What was known under its name was another packet.
 		e.onMap(f.kept, at, asm.FnMapDeleteElem)
 		e.onMap(f.early, at, asm.FnMapLookupElem)
@@ -244,11 +246,9 @@ func (e *emitter) keep(p *ir.Prog, f *Fragments) {
 			e.add(
 				asm.LoadMem(asm.R1, area, at+noteEarly, asm.DWord),
 				asm.JEq.Imm(asm.R1, 0, done),
-				asm.LoadMapPtr(asm.R1, f.late.FD()),
-				asm.StoreImm(asm.RFP, keyAt, 0, asm.Word),
-				asm.Mov.Reg(asm.R2, asm.RFP),
-				asm.Add.Imm(asm.R2, int32(keyAt)),
-				asm.FnMapLookupElem.Call(),
+			)
+			e.onMap(f.late, headSize, asm.FnMapLookupElem) // where there is a 0
+			e.add(
 				asm.JEq.Imm(asm.R0, 0, done),
 				asm.LoadMem(asm.R1, area, at+noteEarly, asm.DWord),
 				asm.LoadMem(asm.R2, asm.R0, 0, asm.DWord),

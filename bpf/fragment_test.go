@@ -87,3 +87,48 @@ func TestFragments(t *testing.T) {
 	}
 	t.Logf("accepted because of their first one %d, by themselves %d, %d late", accepted[false], accepted[true], lateTotal)
 }
+
+// TestFragmentExpressions runs random expressions, with sets in them, on fragments.
+func TestFragmentExpressions(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for eBPF: sudo make test")
+	}
+	g := random.New(32)
+	accepted, total := map[bool]int{}, 0
+	for range random.Rounds(50) {
+		text := g.Expr(1 + g.IntN(3))
+		if g.IntN(2) == 0 {
+			text, _ = g.Set(8)
+			text = []string{"inner ", "any ", "inner 1 ", "outer "}[g.IntN(4)] + text
+		}
+		opt := options(3 + g.IntN(3))
+		opt.Fragments = filter.FollowAll
+		p, err := filter.Compile(text, opt)
+		if err != nil {
+			t.Fatalf("%s\n%v", text, err)
+		}
+		f, err := LoadEBPF(p, snap)
+		if err != nil {
+			t.Fatalf("%s\n%+v", text, err)
+		}
+		k := newKernel(t, f)
+		var memory ir.Fragments
+		for range 100 {
+			data := g.Fragment()
+			want := p.MatchFragments(data, ir.Meta{Len: uint32(len(data))}, &memory)
+			if got := k.match(t, data); got != want {
+				t.Fatalf("%s\non %x\neBPF says %v, MatchFragments says %v\n%v", text, data, got, want, p)
+			}
+			total++
+			accepted[want]++
+		}
+		k.close()
+		if late, err := f.own.Late(); err != nil || late != memory.Late() {
+			t.Errorf("%s: eBPF counts %d late fragments, MatchFragments %d: %v", text, late, memory.Late(), err)
+		}
+		f.Close()
+	}
+	if accepted[true] < total/20 || accepted[false] < total/20 {
+		t.Errorf("of %d packets %d were accepted: the test says little", total, accepted[true])
+	}
+}

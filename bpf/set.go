@@ -277,11 +277,14 @@ func merge(groups [][]ir.U128) [][]ir.U128 {
 	}
 }
 
-// Where look-ups have their key on the stack, below the registers; and where the number
-// stays that keys of several prefix lengths are made of.
+// Where look-ups have their key in the area, behind the notes about fragments; and where the
+// number stays that keys of several prefix lengths are made of. (Not on the stack: what the verifier
+// knows of a slot differs with the way that wrote it, of which Linux 6.18 loses
+// count in loops, "verifier bug: stack slot".)
 const (
-	keyAt    = -8*int16(ir.NRegs) - 40
-	numberAt = keyAt + 24
+	keyAt    int16 = notesEnd + 8 // the length of a trie's prefix is in front of it
+	numberAt       = keyAt + 24
+	keysEnd        = numberAt + 16
 )
 
 // lookUp emits code that leaves 0 in R0 if what the block asks for is not in the set, and
@@ -324,18 +327,18 @@ func (e *emitter) lookUp(b ir.Block, t *table) {
 			if t.kind == trie {
 				e.add(asm.HostTo(asm.BE, asm.R0, asm.Word))
 			}
-			e.add(asm.StoreMem(asm.RFP, at, asm.R0, asm.Word))
+			e.add(asm.StoreMem(area, at, asm.R0, asm.Word))
 		}
 		find := func() {
 			e.add(
 				asm.LoadMapPtr(asm.R1, t.m.FD()),
-				asm.Mov.Reg(asm.R2, asm.RFP),
+				asm.Mov.Reg(asm.R2, area),
 				asm.Add.Imm(asm.R2, int32(key)),
 				asm.FnMapLookupElem.Call(),
 			)
 		}
 		if t.kind == trie {
-			e.add(asm.StoreImm(asm.RFP, key, 8*int64(end), asm.Word))
+			e.add(asm.StoreImm(area, key, 8*int64(end), asm.Word))
 			find()
 			return
 		}
@@ -344,15 +347,15 @@ func (e *emitter) lookUp(b ir.Block, t *table) {
 				if at == key {
 					break
 				}
-				e.add(asm.LoadMem(asm.R0, asm.RFP, at+part, size))
+				e.add(asm.LoadMem(asm.R0, area, at+part, size))
 				if mask := prefixMask(length, 8*int(part), t.long); mask == 0 {
 					e.add(asm.Mov.Imm(asm.R0, 0))
 				} else if mask != 1<<64-1 {
 					e.add(asm.LoadImm(asm.R1, int64(mask), asm.DWord), asm.And.Reg(asm.R0, asm.R1))
 				}
-				e.add(asm.StoreMem(asm.RFP, key+part, asm.R0, size))
+				e.add(asm.StoreMem(area, key+part, asm.R0, size))
 			}
-			e.add(asm.StoreImm(asm.RFP, key+end, int64(length), asm.Word))
+			e.add(asm.StoreImm(area, key+end, int64(length), asm.Word))
 			find()
 			if n < len(t.bits)-1 {
 				e.add(asm.JNE.Imm(asm.R0, 0, e.name("found")))
@@ -385,7 +388,7 @@ func prefixMask(length, from int, long bool) uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// number copies the 16 bytes of the packet at the offset in R1, which are there, to the stack.
+// number copies the 16 bytes of the packet at the offset in R1, which are there, into the area.
 func (e *emitter) number(at int16) {
 	far, there := e.name("far"), e.name("there")
 	e.unlink(asm.R1)
@@ -393,15 +396,15 @@ func (e *emitter) number(at int16) {
 		asm.JGT.Imm(asm.R1, headSize-16, far),
 		asm.Add.Reg(asm.R1, area),
 		asm.LoadMem(asm.R0, asm.R1, 0, asm.DWord),
-		asm.StoreMem(asm.RFP, at, asm.R0, asm.DWord),
+		asm.StoreMem(area, at, asm.R0, asm.DWord),
 		asm.LoadMem(asm.R0, asm.R1, 8, asm.DWord),
-		asm.StoreMem(asm.RFP, at+8, asm.R0, asm.DWord),
+		asm.StoreMem(area, at+8, asm.R0, asm.DWord),
 	)
 	e.mark(there)
 	e.slow = append(e.slow,
 		asm.Mov.Reg(asm.R2, asm.R1).WithSymbol(far),
 		asm.Mov.Reg(asm.R1, ctx),
-		asm.Mov.Reg(asm.R3, asm.RFP),
+		asm.Mov.Reg(asm.R3, area),
 		asm.Add.Imm(asm.R3, int32(at)),
 		asm.Mov.Imm(asm.R4, 16),
 		asm.FnSkbLoadBytes.Call(),

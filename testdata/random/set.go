@@ -67,6 +67,17 @@ func (g *Gen) Set(size int) (set, plain string) {
 			}
 			terms = append(terms, term)
 		}
+		if g.one(3) { // of what is in no packet, so that comparisons are too many
+			g.made("large set")
+			for i := range 6 {
+				for _, v := range [][2]string{{"ip6 ", fmt.Sprintf("2001:db8:77::%x", 2*i)}, {"", fmt.Sprintf("10.77.0.%d", 2*i)}} {
+					entries = append(entries, v[1])
+					if v[0] == proto || proto == "" || v[0] == "" && proto != "ip6 " {
+						terms = append(terms, "host "+v[1])
+					}
+				}
+			}
+		}
 		return proto + dir + pick(g, "host", "net") + " in " + braces(entries), without(proto, dir, terms)
 	}
 }
@@ -100,6 +111,6 @@ func either(terms []string) string { return "(" + strings.Join(terms, " or ") + 
 // SetNames returns the names of what a long run of Set must have made.
 func SetNames() []string {
 	return []string{"set of ports", "range in a set", "set of gre", "set of nvgre", "set of vxlan", "set of geneve", "set of tunnel",
-		"set of addresses", "prefix of ip6 in a set", "prefix in a set", "entry that does not fit the protocol",
+		"set of addresses", "prefix of ip6 in a set", "prefix in a set", "entry that does not fit the protocol", "large set",
 		"direction of a set ", "direction of a set src ", "direction of a set dst ", "direction of a set src or dst ", "direction of a set src and dst "}
 }
