@@ -81,16 +81,15 @@ func (d *Decap) Packet(p *capture.Packet, in *capture.Interface) capture.Packet 
 }
 
 // innermost returns which layer the innermost packet starts with, 0 if that is the
-// whole or if there is none.
+// whole or if there is none. Labels in front of an IP packet in a tunnel belong to the tunnel.
 func (d *Decap) innermost() int {
-	start := 0
+	start, level := 0, 0
 	for i, l := range d.layers {
-		if i == 0 || l.Level == d.layers[i-1].Level {
-			continue
-		}
 		switch l.ID {
 		case header.Ether, header.IP, header.IP6:
-			start = i
+			if l.Level > level {
+				start, level = i, l.Level
+			}
 		}
 	}
 	return start

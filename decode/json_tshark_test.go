@@ -145,6 +145,9 @@ func oracle(t *testing.T, fields []string) (all []*oraclePacket) {
 			}
 		}
 	}
+	// Of which no pcap file of ours has any.
+	solicitation := eth(header.TypeIP6, ip6(protoICMP6, bytesOf("8700000000000000", "20010db8000000000000000000000002", "0101020000000001")))
+	all = append(all, &oraclePacket{capture.Packet{Len: len(solicitation), Data: solicitation}, header.LinkEthernet, "solicitation", 1, nil})
 	var b bytes.Buffer
 	w, err := NewPcapng(&b, PcapngOptions{})
 	if err != nil {

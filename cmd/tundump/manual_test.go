@@ -24,7 +24,7 @@ var manualText string
 // manualDetails is what the manual says of options beyond their line in the table.
 func manualDetails() map[string]string {
 	return map[string]string{
-		"interface":             "Without it, the first interface that is up and no loopback one. A pattern of the shell (tap*) stands for all that match, any for all interfaces that are up; those that come up later are captured too, and one that is removed is reported. As in tcpdump, any sets none promiscuous. A number is that of -D. Each interface has its own link type in the file, without cooked headers.",
+		"interface":             "Without it, the first interface that is up and no loopback one. NAME may be a number of -D, any, which is every interface that is up, or a pattern such as 'tap*', which also takes interfaces that appear later. One that goes away is reported, and the capture goes on with the rest. Each interface has its own link type in the file, without cooked headers.",
 		"netns":                 "NAME is one of ip netns, PATH any file that stands for a namespace, such as /proc/123/ns/net. The interfaces of -i are captured in each, and named NAME/INTERFACE; without -i all that are up are.",
 		"immediate-mode":        "It is the default for what is printed to a terminal. Otherwise packets wait for others, up to 100 ms.",
 		"no-promiscuous-mode":   "Interfaces are otherwise put into promiscuous mode, in which they take what is addressed to others, too.",
