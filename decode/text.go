@@ -50,6 +50,8 @@ type TextOptions struct {
 	// AbsoluteSeq prints TCP's sequence numbers as they are, -S, and not from
 	// the connection's start.
 	AbsoluteSeq bool
+	// NoChecksums does not verify the checksums of IPv4, TCP and UDP, -K.
+	NoChecksums bool
 	// Hex counts -x: 1 prints the packet's bytes in hexadecimal below it, 2 those of
 	// the link-layer header as well.
 	Hex int

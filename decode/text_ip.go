@@ -163,7 +163,7 @@ func (t *Text) ipHeader(o, size, frag, proto int) {
 		}
 		t.s(")")
 	}
-	if t.has(o, size) {
+	if !t.opt.NoChecksums && t.has(o, size) {
 		if sum := checksum(0, t.data[o:o+size]); sum != 0 {
 			t.s(", bad cksum ")
 			t.x(uint32(t.u16(o+10)), 1)

@@ -103,7 +103,7 @@ func (t *Text) tcp(o, length int, fragment bool) {
 		t.headerTooLong(size, length)
 		return
 	}
-	if t.opt.Verbose > 0 && !fragment {
+	if t.opt.Verbose > 0 && !fragment && !t.opt.NoChecksums {
 		if sum, ok := t.transportChecksum(protoTCP, o, length); ok {
 			given := t.u16(o + 16)
 			t.s(", cksum 0x")
@@ -536,7 +536,7 @@ func (t *Text) udp(o, length int, fragment bool) {
 	if !t.need(o, 8) {
 		return
 	}
-	if version, _, _, _ := t.network(); !fragment && (version == 4 && t.opt.Verbose > 1 || version == 6 && t.opt.Verbose > 0) {
+	if version, _, _, _ := t.network(); !fragment && !t.opt.NoChecksums && (version == 4 && t.opt.Verbose > 1 || version == 6 && t.opt.Verbose > 0) {
 		t.udpChecksum(version, o, left+8)
 	}
 	// Most datagrams need no walk.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -256,5 +257,22 @@ func TestOnePcapLinkType(t *testing.T) {
 	s.opt.Write = "x.pcapng"
 	if s.liveOptions().Accept != nil {
 		t.Error("a pcapng file takes all")
+	}
+}
+
+// TestBufferSize: -B is the size of the ring that is mapped.
+func TestBufferSize(t *testing.T) {
+	l := newLab(t)
+	for option, want := range map[string]int{"-B4096": 4 << 10, "-B8M": 8 << 10, "-n": capture.DefaultBufferSize >> 10} {
+		r := start(t, l, l.A, "tundump", "-i", "eth1", option)
+		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", r.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(`(?m)^\S+ .* socket:\[\d+\]\nSize: +(\d+) kB`).FindSubmatch(maps)
+		if m == nil || string(m[1]) != fmt.Sprint(want) {
+			t.Errorf("%s: a ring of %s KiB, want %d", option, m, want)
+		}
+		r.stop(syscall.SIGINT)
 	}
 }

@@ -64,6 +64,9 @@ type Options struct {
 	Number       bool          // -#
 	AbsoluteSeq  bool          // -S
 	Lengths      bool          // --lengths
+	Resolve      bool          // --resolve
+	NoDomain     bool          // -N
+	NoChecksums  bool          // -K
 	Precision    string        // --time-stamp-precision, "" is what the packets have
 	LineBuffered bool          // -l
 	StatsEvery   time.Duration // --stats, 0 is never

@@ -135,11 +135,16 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	if s.opt.JSON {
 		return decode.NewJSON(s.std.out, decode.JSONOptions{Table: s.table, Depth: s.opt.Depth})
 	}
+	var names decode.Names
+	if s.opt.Resolve {
+		names = newResolver(s.ctx, "/etc", len(s.inputs) > 0, s.opt.NoDomain)
+	}
 	return decode.NewText(s.std.out, decode.TextOptions{
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
 		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap || s.opt.several(), Bright: s.bright(),
 		Time: decode.TimeForm(s.opt.TimeFormat), Nanoseconds: s.opt.Precision == nano,
 		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq,
+		NoChecksums: s.opt.NoChecksums, Names: names,
 		Hex: s.opt.Hex, HexASCII: s.opt.HexASCII, ASCII: s.opt.ASCII,
 	})
 }
