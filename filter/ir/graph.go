@@ -98,14 +98,14 @@ func (p *Prog) Graph(offline, loose bool) *Graph {
 		}
 		// What is known without running is not followed both ways.
 		switch s := g.simple(test{t.cond, t.a, t.b, Accept, Reject}); {
-		case s.cond == Always && s.yes == Accept:
-			built[at] = visit(b.True, regs)
-		case s.cond == Always:
-			built[at] = visit(b.False, regs)
-		default:
+		case s.cond != Always || g.loose && g.reads(t.a, t.b): // see add
 			t.no = visit(b.False, regs)
 			t.yes = visit(b.True, regs)
 			built[at] = g.add(t)
+		case s.yes == Accept:
+			built[at] = visit(b.True, regs)
+		default:
+			built[at] = visit(b.False, regs)
 		}
 		return built[at]
 	}
@@ -129,8 +129,16 @@ func (g *Graph) add(t test) int {
 	if t.yes == t.no && t.cond != Within && !g.loose {
 		return g.without(t.yes, t.a, t.b)
 	}
+	asked := t
 	t = g.simple(t)
 	switch {
+	case t.cond == Always && asked.cond != Within && asked.yes != asked.no && g.reads(asked.a, asked.b):
+		// It holds, or does not, whatever the bytes are; but they must be there. libpcap does
+		// not see that.
+		if !g.loose {
+			return g.without(t.yes, asked.a, asked.b)
+		}
+		t = asked
 	case t.cond == Always:
 		return t.yes
 	case t.cond == Within && t.no == Reject && (g.loose || g.rejects(t.yes, t.a, g.all[t.b].Imm, patience)):
@@ -166,6 +174,11 @@ func (g *Graph) without(n int, numbers ...Expr) int {
 		}
 	}
 	return n
+}
+
+// reads reports whether computing the numbers may reject the packet.
+func (g *Graph) reads(numbers ...Expr) bool {
+	return slices.ContainsFunc(numbers, func(e Expr) bool { return g.terms.reads[e] })
 }
 
 // patience bounds how far it is looked for what makes a test needless.

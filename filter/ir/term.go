@@ -19,6 +19,7 @@ type terms struct {
 	all    []Term
 	at     map[Term]Expr
 	ranges []Range // of each term
+	reads  []bool  // whether computing it may reject the packet: by a byte that is not there, or dividing by 0
 }
 
 func newTerms() *terms {
@@ -54,11 +55,12 @@ func (x *terms) intern(t Term) Expr {
 	case t.Op != Mov:
 		r = i.Result(x.ranges[t.A], x.ranges[t.B])
 	}
-	if r.Lo == r.Hi && t.Op != Mov {
+	reads := t.Op == Load || t.Op == Div || t.Op == Mod || t.Op < Load && t.Op != Mov && (x.reads[t.A] || x.reads[t.B])
+	if r.Lo == r.Hi && t.Op != Mov && !reads {
 		return x.number(r.Lo)
 	}
 	e := Expr(len(x.all))
-	x.all, x.ranges = append(x.all, t), append(x.ranges, r)
+	x.all, x.ranges, x.reads = append(x.all, t), append(x.ranges, r), append(x.reads, reads)
 	x.at[t] = e
 	return e
 }
@@ -107,7 +109,7 @@ func (x *terms) op(op Op, a, b Expr) Expr {
 		return x.intern(Term{Op: op, A: a, B: b}) // what cannot be is left alone
 	case aConst && bConst:
 		return x.number(op.Of(u, v))
-	case a == b && (op == Sub || op == Xor): // a - a = a ^ a = 0
+	case a == b && (op == Sub || op == Xor) && !x.reads[a]: // a - a = a ^ a = 0
 		return Zero
 	case a == b && (op == And || op == Or): // a & a = a | a = a
 		return a
@@ -131,7 +133,7 @@ func (x *terms) op(op Op, a, b Expr) Expr {
 		}
 	case Mul:
 		if v == 0 {
-			return Zero
+			return x.op(And, a, b)
 		}
 		if v&(v-1) == 0 { // a * 2^n = a << n
 			return x.op(Shl, a, x.number(uint32(bits.TrailingZeros32(v))))
