@@ -191,11 +191,11 @@ func (l *lowerer) fieldOf(f frame, n field, pool []ir.Reg, next, short block) bl
 		}
 		return l.number(f, n.index, pool, body, short)
 	}
-	if n.base == fromLink && f.scoped || n.base == fromLink && f.inTunnel {
+	if n.base == fromLink && (f.scoped || f.link == linkKnown) {
 		return l.hasLinkHeader(f, n.at, indexed(l.addr(f, n.at, n.base)), short)
 	}
 	if n.base == fromTransport && !f.scoped {
-		return l.behindIP(l.addr(f, n.at, fromNetwork), indexed, short)
+		return l.behindIP(l.addr(f, n.at, fromNetwork), to, indexed, short)
 	}
 	return indexed(l.addr(f, n.at, n.base))
 }
@@ -206,8 +206,11 @@ func (l *lowerer) operation(f frame, n operation, pool []ir.Reg, next, short blo
 		bitAnd: ir.And, bitOr: ir.Or, bitXor: ir.Xor, shiftLeft: ir.Shl, shiftRight: ir.Shr}[n.op]
 	to := pool[0]
 	if c, ok := n.b.(constant); ok {
-		if c.v == 0 && (n.op == divided || n.op == modulo) || c.v > 31 && (n.op == shiftLeft || n.op == shiftRight) {
+		switch {
+		case c.v == 0 && (n.op == divided || n.op == modulo):
 			return short // the parser refuses it
+		case c.v > 31 && (n.op == shiftLeft || n.op == shiftRight): // nothing is left
+			return l.number(f, n.a, pool, l.do(next, mov(to, 0)), short)
 		}
 		return l.number(f, n.a, pool, l.do(next, op(code, to, to, c.v)), short)
 	}

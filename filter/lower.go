@@ -192,6 +192,8 @@ func (l *lowerer) primitive(n node, f frame, yes, no block) block {
 	case notLater:
 		at := l.addr(f, n.at, fromNetwork).plus(6)
 		return l.within(at, 2, l.add([]ir.Instr{load(ir.T0, at, 2)}, ir.Set, ir.T0, ir.Imm(0x1fff), no, yes), short)
+	case framed:
+		return l.hasLinkHeader(f, n.at, yes, no)
 	case compare:
 		return l.compare(f, n, yes, no, short)
 	case vlan:
@@ -608,16 +610,16 @@ func (l *lowerer) transport(f frame, at int, typ uint32, test func(at addr) bloc
 	if typ == header.TypeIP6 {
 		return test(l3.plus(40))
 	}
-	n := l.behindIP(l3, test, short)
+	n := l.behindIP(l3, ir.T0, test, short)
 	offset := l3.plus(6)
 	return l.within(offset, 2, l.add([]ir.Instr{load(ir.T0, offset, 2)}, ir.Set, ir.T0, ir.Imm(0x1fff), no, n), short)
 }
 
 // behindIP builds the computation of where the IPv4 header at l3 ends, in L4, in front
-// of a test of what is there.
-func (l *lowerer) behindIP(l3 addr, test func(at addr) block, short block) block {
+// of a test of what is there. It uses the register free.
+func (l *lowerer) behindIP(l3 addr, free ir.Reg, test func(at addr) block, short block) block {
 	at, code := addr{ir.L4, l3.off}, []ir.Instr{
-		load(ir.T0, l3, 1), op(ir.And, ir.T1, ir.T0, 0x0f), op(ir.Shl, ir.L4, ir.T1, 2),
+		load(free, l3, 1), op(ir.And, free, free, 0x0f), op(ir.Shl, ir.L4, free, 2),
 	}
 	if l3.reg != ir.NoReg {
 		code = append(code, ir.Instr{Op: ir.Add, Dst: ir.L4, A: ir.L4, B: ir.R(l3.reg)})

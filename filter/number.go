@@ -1,6 +1,11 @@
 package filter
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tundump/tundump/filter/header"
+)
 
 // This file parses relations between numbers, and what they are made of.
 
@@ -102,21 +107,51 @@ func (p *parser) sum(loosest int, checks *[]node) (number32, error) {
 		if tight == readsOn {
 			next = ofOr
 		}
+		if c, ok := p.firstNumber(); ok {
+			why := ""
+			if c.pos != p.peek().pos {
+				why = fmt.Sprintf("; libpcap means the first number behind it, %d", c.num)
+			}
+			switch {
+			case c.num == 0 && (op == divided || op == modulo):
+				return nil, p.errorf(t, "division by zero%s", why)
+			case c.num > 31 && (op == shiftLeft || op == shiftRight):
+				return nil, p.errorf(t, "shift by %d, more than 31 bits%s", c.num, why)
+			}
+		}
+		rest := checks
+		if p.scope == nil {
+			// As in libpcap, what the right operand needs is not asked for: "3 + ip[8] < 5"
+			// looks at the byte of any packet.
+			rest = new([]node)
+		}
 		var b number32
-		if b, err = p.sum(next, checks); err != nil {
+		if b, err = p.sum(next, rest); err != nil {
 			break
 		}
-		if c, ok := b.(constant); ok {
-			switch {
-			case c.v == 0 && (op == divided || op == modulo):
-				return nil, p.errorf(t, "division by zero")
-			case c.v > 31 && (op == shiftLeft || op == shiftRight):
-				return nil, p.errorf(t, "shift by %d, more than 31 bits", c.v)
-			}
+		if c, ok := b.(constant); ok && c.v == 0 && (op == divided || op == modulo) {
+			return nil, p.errorf(t, "division by zero")
 		}
 		a = fold(op, a, b)
 	}
 	return nil, err
+}
+
+// firstNumber returns the number that the operand that comes next starts with, in
+// parentheses, behind a sign or as an offset. It is where libpcap looks for a zero
+// that would be divided by, and for a shift that is too far.
+func (p *parser) firstNumber() (token, bool) {
+	i := 0
+	for {
+		switch t := p.tokens[i]; {
+		case t.is("(") || t.is("-"):
+			i++
+		case isProtocol(t) && p.tokens[i+1].is("["):
+			i += 2
+		default:
+			return t, t.kind == number
+		}
+	}
 }
 
 // fold returns a op b, which is a constant if both are.
@@ -204,11 +239,12 @@ func (p *parser) bytes(t token, checks *[]node) (number32, error) {
 		if !scoped { // libpcap finds them behind IPv4 only
 			*checks = append(*checks, linkProto{f.at, ipTypes()[0]})
 		}
-	case t.is("icmp6"):
+	case t.is("icmp6") && !scoped: // right behind the header only
 		f.base = fromTransport6
-		if scoped {
-			f.base = fromTransport
-		}
+		*checks = append(append(*checks, inner...), linkProto{f.at, header.TypeIP6}, same(f.at, fromNetwork, 6, 1, 0xff, protoICMP6))
+		return f, nil
+	case t.is("icmp6"):
+		f.base = fromTransport
 	case !t.isOneOf("ip", "ip6", "arp", "rarp", "atalk", "decnet", "lat", "sca", "moprc", "mopdl"):
 		return nil, p.errorf(t, "%s has no bytes that could be looked at", t.text)
 	}

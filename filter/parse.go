@@ -147,7 +147,7 @@ func (p *parser) expr(before qualifiers) (node, qualifiers, error) {
 			return n, q, nil
 		}
 		var r node
-		if t, ok := p.startsValue(); ok {
+		if t, ok := p.startsValue(); ok || p.isProtocolName(q, t) {
 			if !q.valid {
 				return nil, q, p.errorf(t, "%v has no qualifiers such as host or port in front of it", t)
 			}
@@ -180,6 +180,22 @@ func (p *parser) startsValue() (token, bool) {
 		return t, true
 	}
 	return t, false
+}
+
+// isOurs reports whether the token is a word of the language that is none of libpcap's,
+// where it may name a host or something else behind qualifiers.
+func isOurs(t token) bool {
+	return t.isOneOf("inner", "outer", "any") || isTunnelWord(t) && !t.isOneOf("geneve", "vxlan")
+}
+
+// isProtocolName reports whether a word of ours that comes next, behind and or or, is the
+// value that libpcap takes it for: "ip proto 6 or gre" is a number of a protocol.
+func (p *parser) isProtocolName(q qualifiers, t token) bool {
+	if !isOurs(t) || !q.valid || q.typ != "proto" && q.typ != "protochain" || q.proto == "ether" || p.opt.Names == nil {
+		return false
+	}
+	_, err := p.opt.Names.Protocol(t.text)
+	return err == nil
 }
 
 // arithmetic reports whether the token goes on with arithmetic, or is a relation.
@@ -295,7 +311,7 @@ func (p *parser) primitive() (node, qualifiers, error) {
 		case t.is("byte"):
 			n, err = p.byteOp()
 		case t.is("pppoed"):
-			n = linkProto{p.at(), typePPPoED}
+			n, err = p.link(t, typePPPoED)
 		case t.is("llc"):
 			n, err = p.llc(t)
 		case t.isOneOf("broadcast", "multicast"):
@@ -390,7 +406,7 @@ func (p *parser) qualified(t token) (node, qualifiers, error) {
 	} else {
 		return nil, none, p.unexpected(t, "host, net, port, a protocol, inner, outer or another primitive")
 	}
-	if _, ok := p.startsValue(); !ok {
+	if t, ok := p.startsValue(); !ok && !isOurs(t) {
 		if t := p.peek(); t.kind == keyword {
 			return nil, none, p.errorf(t, `%v is a word of the language; write \%s for something of that name`, t, t.text)
 		}

@@ -136,7 +136,7 @@ func (p *parser) cast(t token, protocol, word string) (node, error) {
 		if word == "broadcast" {
 			return ether{at, dst, [6]byte{255, 255, 255, 255, 255, 255}}, nil
 		}
-		return compared(at, fromLink, 0, 1, 0x01, notEqual, 0), nil // the group bit of the destination
+		return and{framed{at}, compared(at, fromLink, 0, 1, 0x01, notEqual, 0)}, nil // the group bit of the destination
 	case protocol == "ip" && word == "broadcast":
 		host := ^p.opt.Netmask
 		return and{linkProto{at, header.TypeIP},
@@ -230,6 +230,9 @@ func (p *parser) meaning(q qualifiers) (node, error) {
 		return p.valueSet(q)
 	}
 	t := p.next()
+	if isOurs(t) {
+		t.kind = name
+	}
 	switch t.kind {
 	case number, dotted, colons, mac, name:
 	case keyword:
@@ -269,7 +272,13 @@ func (p *parser) host(q qualifiers, t token) (node, error) {
 		return nil, p.errorf(t, "a MAC address needs ether in front: ether host %s", t.text)
 	default:
 		if strings.Trim(t.text, "0123456789.") == "" {
-			return nil, p.errorf(t, "%s is not an IPv4 address", t.text)
+			// Behind a backslash it is a name, which resolvers take for the address.
+			a, err := netip.ParseAddr(t.text)
+			if err != nil || q.typ == "net" {
+				return nil, p.errorf(t, "%s is not an IPv4 address", t.text)
+			}
+			n.nets = []network{networkOf(netip.PrefixFrom(a, 32))}
+			break
 		}
 		n.nets, err = p.named(q, t)
 	}
@@ -503,8 +512,16 @@ func (p *parser) gateway(q qualifiers, t token) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := p.host(qualifiers{proto: q.proto, typ: "host"}, t)
-	return and{station, not{addrs}}, err
+	nets, err := p.named(qualifiers{}, t)
+	if err != nil {
+		return nil, err
+	}
+	// It is about IPv4.
+	n := host{at: p.at(), types: p.addressTypes(q), nets: slices.DeleteFunc(nets, func(a network) bool { return !a.is4 })}
+	if len(n.nets) == 0 || len(n.types) == 0 {
+		return nil, p.errorf(t, "host %v has no IPv4 address that could be looked for", t)
+	}
+	return and{station, not{n}}, nil
 }
 
 // linkNames returns the names that ether proto knows: libpcap's.
@@ -522,7 +539,7 @@ func (p *parser) proto(q qualifiers, t token) (node, error) {
 	case "ether":
 		v, ok := linkNames()[t.text]
 		switch {
-		case t.kind == number && t.num > 0xffff:
+		case t.kind == number && t.num > 0xffff && slices.Contains([]header.LinkType{header.LinkEthernet, header.LinkSLL, header.LinkSLL2, header.LinkPPP}, p.linkType()):
 			return nil, p.errorf(t, "%d is no EtherType, 0 to 65535", t.num)
 		case t.kind == number && t.num > 0xff && t.num <= maxLLC && (p.linkType() == header.LinkEthernet || p.linkType() == header.LinkSLL):
 			return nil, p.errorf(t, "%d is neither an EtherType, above 1500, nor an LLC service access point, 0 to 255", t.num)
@@ -620,84 +637,93 @@ func (p *parser) port(q qualifiers, t token) (node, error) {
 		return nil, p.unexpected(t, "a port number or name")
 	}
 	var err error
-	n.lo, n.protos, err = p.portNumber(q, t)
+	if n.lo, n.protos, err = p.portNumber(t); err != nil {
+		return nil, err
+	}
 	n.hi = n.lo
+	n.protos, err = p.only(q, t, n.protos)
 	return n, err
 }
 
-// portNumber returns the port that t names, and the protocols that have it: a
-// service that is known for one protocol only means that one.
-func (p *parser) portNumber(q qualifiers, t token) (uint16, []uint32, error) {
+// portNumber returns the port that t names, and the protocols that have it: a service
+// that is known for TCP or UDP only means that one. As in libpcap, there are no
+// services of SCTP alone.
+func (p *parser) portNumber(t token) (uint16, []uint32, error) {
 	if t.kind == number {
 		if t.num > 0xffff {
 			return 0, nil, p.errorf(t, "port %d is larger than 65535", t.num)
 		}
-		return uint16(t.num), q.protos(), nil
+		return uint16(t.num), qualifiers{}.protos(), nil
+	}
+	if v, err := strconv.ParseUint(t.text, 10, 16); err == nil { // behind a backslash
+		return uint16(v), qualifiers{}.protos(), nil
 	}
 	if p.opt.Names == nil {
 		return 0, nil, p.errorf(t, "unknown port %v", t)
-	}
-	if q.proto != "" {
-		v, err := p.opt.Names.Port(q.proto, t.text)
-		if err != nil {
-			return 0, nil, p.errorf(t, "unknown %s port %v: %v", q.proto, t, err)
-		}
-		return v, q.protos(), nil
 	}
 	tcp, err := p.opt.Names.Port("tcp", t.text)
 	udp, udpErr := p.opt.Names.Port("udp", t.text)
 	switch {
 	case err == nil && udpErr == nil && tcp == udp:
-		return tcp, q.protos(), nil
+		return tcp, qualifiers{}.protos(), nil
 	case err == nil:
 		return tcp, []uint32{protoTCP}, nil
 	case udpErr == nil:
 		return udp, []uint32{protoUDP}, nil
 	}
-	sctp, sctpErr := p.opt.Names.Port("sctp", t.text)
-	if sctpErr != nil {
-		return 0, nil, p.errorf(t, "unknown port %v: %v", t, err)
+	return 0, nil, p.errorf(t, "unknown port %v: %v", t, err)
+}
+
+// only returns those of the protocols of a port that the qualifiers allow.
+func (p *parser) only(q qualifiers, t token, protos []uint32) ([]uint32, error) {
+	if q.proto == "" {
+		return protos, nil
 	}
-	return sctp, []uint32{protoSCTP}, nil
+	for _, num := range q.protos() {
+		if slices.Contains(protos, num) {
+			return []uint32{num}, nil
+		}
+	}
+	return nil, p.errorf(t, "%v is no port of %s", t, q.proto)
 }
 
 func (p *parser) portRange(q qualifiers, t token) (node, error) {
 	if t.kind == number {
 		return p.port(q, t)
 	}
-	n := port{at: p.at(), dir: q.dir, protos: q.protos()}
-	// A name may have dashes of its own: try each.
-	for i := range t.text {
-		if t.text[i] != '-' {
-			continue
-		}
-		lo, loErr := p.portEnd(q, t, 0, i)
-		hi, hiErr := p.portEnd(q, t, i+1, len(t.text))
-		if loErr == nil && hiErr == nil {
-			n.lo, n.hi = min(lo, hi), max(lo, hi)
-			return n, nil
-		}
+	n := port{at: p.at(), dir: q.dir}
+	from, to, ok := strings.Cut(t.text, "-")
+	if !ok || from == "" || to == "" {
+		return nil, p.unexpected(t, "a range of ports such as 6000-6008")
 	}
-	if lo, hi, ok := strings.Cut(t.text, "-"); ok && lo != "" && hi != "" {
-		if _, err := p.portEnd(q, t, 0, len(lo)); err != nil {
-			return nil, err
-		}
-		_, err := p.portEnd(q, t, len(lo)+1, len(t.text))
+	if strings.Contains(to, "-") {
+		return nil, p.errorf(t, "%v has more than one dash: names of ports with dashes cannot stand in a range", t)
+	}
+	lo, protos, err := p.portEnd(t, 0, len(from))
+	if err != nil {
 		return nil, err
 	}
-	return nil, p.unexpected(t, "a range of ports such as 6000-6008")
+	hi, hiProtos, err := p.portEnd(t, len(from)+1, len(t.text))
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(protos, hiProtos) {
+		protos = qualifiers{}.protos()
+	}
+	n.lo, n.hi = min(lo, hi), max(lo, hi)
+	n.protos, err = p.only(q, t, protos)
+	return n, err
 }
 
 // portEnd returns one end of a range: the port that t.text[from:to] names.
-func (p *parser) portEnd(q qualifiers, t token, from, to int) (uint16, error) {
+func (p *parser) portEnd(t token, from, to int) (uint16, []uint32, error) {
 	start := t.end - len(t.text) // behind a backslash
 	end, err := (&lexer{text: p.text}).word(start+from, start+to)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if end.kind != number && end.kind != name {
-		return 0, p.unexpected(end, "a port number or name")
+		return 0, nil, p.unexpected(end, "a port number or name")
 	}
-	v, _, err := p.portNumber(q, end)
-	return v, err
+	return p.portNumber(end)
 }

@@ -273,7 +273,7 @@ func (r *reference) number(n number32, p spot) (uint32, bool) {
 				return 0, false
 			}
 		case n.base == fromLink:
-			if off = p.base + int(pl.header); p.from > 0 && pl.link != header.LinkEthernet {
+			if off = p.base + int(pl.header); p.from > 0 && pl.link != header.LinkEthernet && pl.link != header.LinkPPP && pl.link != linkTyped {
 				return 0, false
 			}
 		case n.base == fromPayload:
@@ -362,6 +362,11 @@ func (r *reference) leaf(n node, p spot) outcome {
 			}
 			return truth(bytes.Equal(b, n.mac[:2]))
 		})
+	case framed:
+		if p.scoped {
+			return truth(p.ether)
+		}
+		return truth(r.place(p, n.at).link == header.LinkEthernet)
 	case vlan:
 		return r.vlan(n, p)
 	case notLater:

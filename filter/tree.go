@@ -66,6 +66,8 @@ type (
 	}
 	// notLater holds unless the packet is a fragment of IPv4 other than the first.
 	notLater struct{ at int }
+	// framed holds if what is looked at starts with an Ethernet header.
+	framed struct{ at int }
 	// compare holds if the relation holds between a and b, and all of the checks: that the
 	// packet has the headers that a and b look into.
 	compare struct {
@@ -105,6 +107,7 @@ func (port) isNode()      {}
 func (proto) isNode()     {}
 func (chain) isNode()     {}
 func (notLater) isNode()  {}
+func (framed) isNode()    {}
 func (compare) isNode()   {}
 func (vlan) isNode()      {}
 func (mpls) isNode()      {}
