@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"os"
 	"testing"
 
@@ -130,5 +131,57 @@ func TestFragmentExpressions(t *testing.T) {
 	}
 	if accepted[true] < total/20 || accepted[false] < total/20 {
 		t.Errorf("of %d packets %d were accepted: the test says little", total, accepted[true])
+	}
+}
+
+// TestFragmentsFlood has the kernel remember more fragments than there is room for.
+func TestFragmentsFlood(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for eBPF: sudo make test")
+	}
+	opt := options(1)
+	opt.Fragments = filter.FollowAll
+	p, err := filter.Compile("ip proto 47", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := LoadEBPF(p, snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	k := newKernel(t, f)
+	defer k.close()
+	data := make([]byte, 42)
+	data[12], data[14], data[23] = 8, 0x45, 47
+	send := func(n uint32, first bool) bool {
+		binary.BigEndian.PutUint32(data[26:], n)
+		data[20], data[21], data[23] = 0x20, 0, 47
+		if !first {
+			data[21] = 5
+		}
+		return k.match(t, data)
+	}
+	for n := range uint32(3 * ir.MaxFragments) {
+		if !send(n, true) {
+			t.Fatalf("first fragment %d is not accepted", n)
+		}
+	}
+	entries := 0
+	var key [keySize]byte
+	var value uint64
+	all := f.own.kept.Iterate()
+	for all.Next(&key, &value) {
+		entries++
+	}
+	if err := all.Err(); err != nil {
+		t.Fatal(err)
+	}
+	// The kernel makes room in batches of up to 128 for each CPU.
+	if entries > ir.MaxFragments || entries < ir.MaxFragments/2 {
+		t.Errorf("%d fragments are remembered, of at most %d", entries, ir.MaxFragments)
+	}
+	if !send(3*ir.MaxFragments-1, false) {
+		t.Error("the last one is not followed")
 	}
 }

@@ -388,3 +388,33 @@ func TestLiveLateFragments(t *testing.T) {
 		t.Errorf("no %q in\n%s", line, log)
 	}
 }
+
+// TestReloadFragments reads sets again between the first fragments and the later ones: what
+// is remembered stays.
+func TestReloadFragments(t *testing.T) {
+	l := newLab(t)
+	dir := t.TempDir()
+	hosts, out := filepath.Join(dir, "hosts"), filepath.Join(dir, "out.pcapng")
+	replace(t, hosts, "10.5.5.2\n")
+	var first, later [][]byte
+	for i := range 30 {
+		pieces := fragments(tunnelled(t, i, 2, 700), uint32(i), 256)
+		first, later = append(first, pieces[0]), append(later, pieces[1:]...)
+	}
+	r := start(t, l, l.B, "tundump", "-i", "eth1", "-w", out, "inner host in @"+hosts)
+	if err := l.Transmit(l.A, "eth1", first); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, hosts, "10.5.5.3\n")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	r.until("read the sets again")
+	if err := l.Transmit(l.A, "eth1", later); err != nil {
+		t.Fatal(err)
+	}
+	log := r.stop(syscall.SIGINT)
+	if n := len(readCapture(t, out)); n != len(first)+len(later) {
+		t.Errorf("%d packets, want %d\n%s", n, len(first)+len(later), log)
+	}
+}
