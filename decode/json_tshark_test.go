@@ -231,7 +231,7 @@ func sameValue(theirs string, ours any) bool {
 
 // beyond are captures of headers between which the walk does not get to others, or of what
 // is wrong. The text's tests compare them with tcpdump.
-var beyond = []string{"testdata/mpls.pcap", "testdata/ppp.pcap", "testdata/pppoe.pcap", "testdata/control.pcap", "testdata/services.pcap", "testdata/odd.pcap"}
+var beyond = []string{"testdata/mpls.pcap", "testdata/ppp.pcap", "testdata/pppoe.pcap", "testdata/control.pcap", "testdata/services.pcap", "testdata/headings.pcap", "testdata/odd.pcap"}
 
 // apart are packets, by number from 1, in which tshark sees headers that the
 // walk does not see, or the other way round, on purpose.

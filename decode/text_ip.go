@@ -711,21 +711,32 @@ func (t *Text) demux(proto, o, length int, fragment bool) {
 	case protoGRE:
 		t.gre(o, length)
 	case protoESP:
-		t.proto = "esp"
-		if !t.need(o, 9) {
-			return
-		}
-		t.s("ESP(spi=0x")
-		t.x(t.u32(o), 8)
-		t.s(",seq=0x")
-		t.x(t.u32(o+4), 1)
-		t.s("), length ")
-		t.u(length)
+		t.esp(o, length)
+	case protoOSPF:
+		t.ospf(o, length)
+	case protoPIM:
+		t.pim(o, length)
+	case protoVRRP:
+		t.vrrp(o, length)
 	case protoNone:
 		t.s("no next header")
 	default:
 		t.unknownProto(proto, length)
 	}
+}
+
+// esp prints what of RFC 4303 is not encrypted.
+func (t *Text) esp(o, length int) {
+	t.proto = "esp"
+	if !t.need(o, 9) {
+		return
+	}
+	t.s("ESP(spi=0x")
+	t.x(t.u32(o), 8)
+	t.s(",seq=0x")
+	t.x(t.u32(o+4), 1)
+	t.s("), length ")
+	t.u(length)
 }
 
 func (t *Text) unknownProto(proto, length int) {

@@ -252,6 +252,8 @@ func (t *Text) etherPayload(typ, o, length int) bool {
 		t.mpls(o, length)
 	case 0x8863, 0x8864:
 		t.pppoe(o, length)
+	case 0x888e:
+		t.eapol(o, length)
 	case 0x8809:
 		t.slow(o, length)
 	case 0x88cc:

@@ -9,16 +9,34 @@ func (t *Text) datagram(sport, dport, o, length int) bool {
 	switch {
 	case is(portDNS):
 		t.dns(o, length, false)
-	case is(portBootpClient), is(portBootpServer):
-		t.bootp(o, length)
-	case is(5060):
-		t.lines("sip", "ACK BYE CANCEL DO INFO INVITE MESSAGE NOTIFY OPTIONS PRACK QAUTH REFER REGISTER SPRACK SUBSCRIBE UPDATE PUBLISH", o, length)
-	case is(portGPE):
-		t.gpe(o, length)
-	case is(portNTP):
-		t.ntp(o, length)
 	case is(portMDNS):
 		t.dns(o, length, true)
+	case is(portTFTP):
+		t.tftp(o, length)
+	case is(portBootpClient), is(portBootpServer):
+		t.bootp(o, length)
+	case is(portRIP):
+		t.rip(o, length)
+	case is(portIKE):
+		t.ike(o, length)
+	case is(portNATT):
+		t.natt(o, length)
+	case is(portNTP):
+		t.ntp(o, length)
+	case is(546), is(547):
+		t.dhcp6(o, length)
+	case isRadius(sport), isRadius(dport):
+		t.radius(o, length)
+	case isBFD(dport):
+		t.bfd(dport, o, length)
+	case is(5060):
+		t.lines("sip", "ACK BYE CANCEL DO INFO INVITE MESSAGE NOTIFY OPTIONS PRACK QAUTH REFER REGISTER SPRACK SUBSCRIBE UPDATE PUBLISH", o, length)
+	case is(portSyslog):
+		t.syslog(o, length)
+	case is(portGPE):
+		t.gpe(o, length)
+	case is(6635): // MPLS in UDP, RFC 7510
+		t.mpls(o, length)
 	default:
 		return false
 	}
@@ -42,6 +60,8 @@ func (t *Text) stream(sport, dport, o, length int) {
 	case is(43):
 		t.s(": ")
 		t.lines("whois", "", o, length)
+	case is(portBGP):
+		t.bgp(o, length)
 	case is(22):
 		t.ssh(o, length)
 	case is(21):

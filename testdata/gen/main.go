@@ -70,6 +70,7 @@ func files() []file {
 		{"mpls.pcap", layers.LinkTypeEthernet, mplsPackets()},
 		{"control.pcap", layers.LinkTypeEthernet, control()},
 		{"services.pcap", layers.LinkTypeEthernet, services()},
+		{"headings.pcap", layers.LinkTypeEthernet, headings()},
 		{"odd.pcap", layers.LinkTypeEthernet, odd()},
 	}
 }

@@ -50,6 +50,38 @@ func services() []packet {
 	} {
 		datagram(4790, m)
 	}
+	for _, s := range []string{"<34>Oct 11 22:14:15 host su: failed", "<0>x", "<191>y", "<192>z", "<999>w", "<1234>v", "<>u", "no", "<5", "<13>with \x01\xff bytes\n", "<165>1 2026-01-02T03:04:05Z - - - - -"} {
+		datagram(514, []byte(s))
+	}
+	for _, s := range []string{
+		"\x00\x01file\x00octet\x00", "\x00\x02dir/file\x00netascii\x00blksize\x001400\x00tsize\x000\x00", "\x00\x03\x00\x01data", "\x00\x04\x00\x01", "\x00\x05\x00\x01not found\x00", "\x00\x05\x00\x09odd\x00", "\x00\x06blksize\x001400\x00",
+		"\x00\x07", "\x00\x00", "\x00", "\x00\x01", "\x00\x01file", "\x00\x01file\x00", "\x00\x01file\x00octet", "\x00\x03\x00", "\x00\x05\x00\x02", "\x00\x05\x00", "\x00\x06a", "\x00\x06\x00\x00a\x00", "\x00\x06",
+	} {
+		datagram(69, []byte(s))
+	}
+	for _, s := range []string{
+		"20 c0 03 18 00000001 00000000 000f4240 000f4240 00000000", "21 40 05 18 00000001 00000002 000186a0 000493e0 0000c350", "28 3b ff 18 00000001 00000002 ffffffff 000003e7 00000000", "29 80 03 18 00000001 00000002 000f4240 000f4240 00000000", "40 c0 03 18 00000001 00000000", "20c003", "20 c0 03 18 0000",
+	} {
+		for _, port := range []uint16{3784, 3785, 4784, 6784} {
+			if s[:2] != "40" {
+				datagram(port, wire(s))
+			}
+		}
+	}
+	for _, s := range []string{"ff", "00", "", "123456", "12345678 00000001 0102", "12345678 00000001"} {
+		datagram(4500, wire(s))
+	}
+	datagram(6635, wire("00064140", v4))
+	for _, s := range []string{"21 01 64 01 00 01 ba52 c0a80001 0000000000000000", "31 01 64 02 0064 0000 c0a80001 c0a80002", "21 02 64 01 01 01 0000 c0a80001 7365637265740000", "22 01", "21 01 64 00 02 05 0000", "11 01 64 00 02 05 0000", "21 01", "21 01 64", "21 05 ff 03 07 01 0000 c0a80001"} {
+		for _, limit := range []uint8{255, 64} {
+			n := ip(a4, b4)
+			n[0].(*layers.IPv4).Protocol, n[0].(*layers.IPv4).TTL = 112, limit
+			ps = append(ps, pkt(eth(), n, bytesOf(wire(s))))
+		}
+	}
+	n := ip(a6, b6)
+	n[0].(*layers.IPv6).NextHeader = 112
+	ps = append(ps, pkt(eth(), n, bytesOf(wire("31 01 64 01 0064 0000 fe800000000000000000000000000001"))))
 	return append(ps, mptcp()...)
 }
 
