@@ -24,23 +24,38 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 	if n := p.LargestSet(); n > 0 {
 		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
 	}
-	c := &code{}
-	if g := p.Graph(!live, false); g != nil {
-		c = fromGraph(g, live)
-	} else {
-		c = fromBlocks(p.Unroll(), live)
+	u := p.Unroll()
+	var insns []bpf.Instruction
+	var err error
+	g := u.Graph(!live, false)
+	if g != nil {
+		insns, err = fromGraph(g, live).finish(snapLen)
 	}
-	c.dropStores()
-	c.mergeBlocks()
-	if err := c.assignCells(); err != nil {
+	// Unrolled loops may be shorter with registers than with a graph of all ways through them.
+	if g == nil || err != nil || len(p.Heads) > 0 {
+		other, otherErr := fromBlocks(u, live).finish(snapLen)
+		if insns == nil || otherErr == nil && len(other) < len(insns) {
+			insns, err = other, otherErr
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
-	insns := c.link(snapLen)
 	const limit = 4096 // BPF_MAXINSNS
 	if len(insns) > limit {
 		return nil, fmt.Errorf("the filter needs %d instructions, and classic BPF has room for %d", len(insns), limit)
 	}
 	return insns, nil
+}
+
+// finish returns the program.
+func (c *code) finish(snapLen uint32) ([]bpf.Instruction, error) {
+	c.dropStores()
+	c.mergeBlocks()
+	if err := c.assignCells(); err != nil {
+		return nil, err
+	}
+	return c.link(snapLen), nil
 }
 
 // code is a classic program in the making: blocks, which lead to later ones.

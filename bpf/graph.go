@@ -67,8 +67,9 @@ func fromGraph(g *ir.Graph, live bool) *code {
 	}
 	for n := range g.Len() {
 		t := g.Test(n)
-		s.count(t.A, 2*patience)
-		s.count(t.B, 2*patience)
+		left := 2 * patience
+		s.count(t.A, &left)
+		s.count(t.B, &left)
 	}
 	entry := make([]*contents, g.Len())
 	start := unknown()
@@ -96,15 +97,16 @@ func fromGraph(g *ir.Graph, live bool) *code {
 // patience bounds how large expressions are looked at to save instructions.
 const patience = 32
 
-// count counts in how many tests expressions are needed.
-func (s *selector) count(e ir.Expr, left int) {
+// count counts how often expressions are needed; left bounds what is looked at.
+func (s *selector) count(e ir.Expr, left *int) {
 	t := s.Term(e)
-	if s.uses[e]++; left == 0 || t.Op == ir.Mov || t.Op == ir.LoadMeta {
+	if s.uses[e]++; *left == 0 || t.Op == ir.Mov || t.Op == ir.LoadMeta {
 		return
 	}
-	s.count(t.A, left-1)
+	*left--
+	s.count(t.A, left)
 	if t.Op != ir.Load {
-		s.count(t.B, left-1)
+		s.count(t.B, left)
 	}
 }
 
@@ -260,6 +262,16 @@ func (s *selector) pair(a, b ir.Expr, swaps bool) (swapped bool) {
 		s.ldA(b)
 		return true
 	}
+	if s.crowded() { // then not even one more cell is kept while a is computed
+		s.ldA(a)
+		if n, ok := s.keep(a); ok {
+			s.pinned[n] = true
+			s.ldX(b)
+			s.pinned[n] = false
+			s.ldA(a)
+			return false
+		}
+	}
 	s.ldA(b)
 	n, ok := s.keep(b)
 	if !ok {
@@ -277,6 +289,17 @@ func (s *selector) pair(a, b ir.Expr, swaps bool) (swapped bool) {
 	return false
 }
 
+// crowded reports whether half of the memory cells are needed.
+func (s *selector) crowded() bool {
+	n := 0
+	for _, pinned := range s.pinned {
+		if pinned {
+			n++
+		}
+	}
+	return n >= cells/2
+}
+
 // simpleBeside reports whether a can be put in A without a change of X after b was put
 // in X, which changes A.
 func (s *selector) simpleBeside(a, b ir.Expr) bool {
@@ -290,7 +313,11 @@ func (s *selector) simpleBeside(a, b ir.Expr) bool {
 
 // ldA puts e in A.
 func (s *selector) ldA(e ir.Expr) {
-	if s.at.a == e {
+	const most = 1 << 14 // instructions; the kernel takes far fewer
+	if len(s.insns) > most {
+		s.full = true
+	}
+	if s.at.a == e || s.full {
 		return
 	}
 	t := s.Term(e)
@@ -315,7 +342,7 @@ func (s *selector) ldA(e ir.Expr) {
 		s.alu(t)
 	}
 	s.at.a = e
-	if s.uses[e] > 1 && s.cost(e, patience) > 2 && !held {
+	if s.uses[e] > 1 && s.dear(e) && !held {
 		s.keep(e) // it is left out again if nobody loads it
 	}
 }
@@ -376,24 +403,26 @@ func (s *selector) ldX(e ir.Expr) {
 	s.at.x = e
 }
 
-// cost returns about how many instructions it takes to compute e.
-func (s *selector) cost(e ir.Expr, left int) int {
-	t := s.Term(e)
-	switch {
-	case left == 0:
-		return 1
-	case t.Op == ir.Mov || t.Op == ir.LoadMeta:
-		return 1
-	case t.Op == ir.Load && t.A == ir.Zero:
-		return 1
-	case t.Op == ir.Load:
-		if _, ok := s.headerLength(t.A); ok {
-			return 2
+// dear reports whether it takes more than two instructions to compute e.
+func (s *selector) dear(e ir.Expr) bool {
+	cost := 0
+	for {
+		t := s.Term(e)
+		_, length := s.headerLength(e)
+		switch {
+		case t.Op == ir.Mov || t.Op == ir.LoadMeta || length || t.Op == ir.Load && t.A == ir.Zero:
+			return cost+1 > 2
+		case t.Op == ir.Load:
+			cost++
+			if _, ok := s.headerLength(t.A); !ok {
+				cost++ // it goes to X
+			}
+		default:
+			if _, ok := s.Const(t.B); !ok {
+				return true
+			}
+			cost++
 		}
-		return 2 + s.cost(t.A, left-1)
+		e = t.A
 	}
-	if _, ok := s.Const(t.B); ok {
-		return 1 + s.cost(t.A, left-1)
-	}
-	return 2 + s.cost(t.A, left-1) + s.cost(t.B, left-1)
 }

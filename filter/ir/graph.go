@@ -59,8 +59,11 @@ func (p *Prog) Graph(offline, loose bool) *Graph {
 	most := 4*len(p.Blocks) + 256
 	var visit func(n int, regs [NRegs]Expr) int
 	visit = func(n int, regs [NRegs]Expr) int {
-		if n < 0 || len(built) > most {
+		switch {
+		case n < 0:
 			return n
+		case len(built) > most: // nothing will come of it
+			return Reject
 		}
 		for r := range regs {
 			if live[n]>>r&1 == 0 {
@@ -157,20 +160,30 @@ func (g *Graph) add(t test) int {
 // without returns the way to test n of a test of some numbers that makes no difference:
 // only what cannot be computed for want of bytes still rejects the packet.
 func (g *Graph) without(n int, numbers ...Expr) int {
-	for _, e := range slices.Backward(numbers) {
+	var all []Expr // that are computed, each behind those that it is computed from
+	seen := map[Expr]bool{}
+	var visit func(e Expr)
+	visit = func(e Expr) {
 		t := g.all[e]
-		if t.Op == Mov || t.Op == LoadMeta {
-			continue
+		if seen[e] || t.Op == Mov || t.Op == LoadMeta {
+			return
 		}
-		switch t.Op {
+		seen[e] = true
+		visit(t.A)
+		if t.Op != Load {
+			visit(t.B)
+		}
+		all = append(all, e)
+	}
+	for _, e := range numbers {
+		visit(e)
+	}
+	for _, e := range slices.Backward(all) {
+		switch t := g.all[e]; t.Op {
 		case Load:
 			n = g.add(test{Within, t.A, g.number(t.Imm + uint32(t.Size)), n, Reject})
-			n = g.without(n, t.A)
 		case Div, Mod:
 			n = g.add(test{Eq, t.B, Zero, Reject, n})
-			n = g.without(n, t.A)
-		default:
-			n = g.without(n, t.A, t.B)
 		}
 	}
 	return n

@@ -105,9 +105,22 @@ func (k *facts) loaded(e Expr, left *int) {
 		k.loaded(t.B, left)
 		return
 	}
-	f := k.fact(t.A)
-	f.within = max(f.within, t.Imm+uint32(t.Size))
-	k.set(t.A, f)
+	k.within(t.A, t.Imm+uint32(t.Size))
+}
+
+// within adds that bytes from a base on are there.
+func (k *facts) within(base Expr, size uint32) {
+	base, size = k.inner(base, size)
+	f := k.fact(base)
+	f.within = max(f.within, size)
+	k.set(base, f)
+}
+
+// isWithin reports whether bytes from a base on are known to be there.
+func (k *facts) isWithin(base Expr, size uint32) bool {
+	base, size = k.inner(base, size)
+	within := k.fact(base).within
+	return within >= size && within > 0
 }
 
 // there reports whether all that would be loaded for an expression is known to be there.
@@ -121,7 +134,7 @@ func (k *facts) there(e Expr, left *int) bool {
 	}
 	switch t.Op {
 	case Load:
-		return k.fact(t.A).within >= t.Imm+uint32(t.Size)
+		return k.isWithin(t.A, t.Imm+uint32(t.Size))
 	case Div, Mod:
 		return k.there(t.B, left) && k.fact(t.B).Lo > 0
 	}
@@ -147,7 +160,7 @@ func (k *facts) decide(t test) (outcome, ok bool) {
 	if t.cond == Within {
 		n := k.all[t.b].Imm
 		switch {
-		case f.within >= n && f.within > 0, t.a == Zero && n == 0:
+		case k.isWithin(t.a, n), t.a == Zero && n == 0:
 			return true, true
 		case f.lacks > 0 && n >= f.lacks, f.Lo >= Absent:
 			return false, true
@@ -332,11 +345,11 @@ func (k *facts) learn(t test, outcome bool) {
 	v, same := k.Const(t.b)
 	if t.cond == Within {
 		if outcome {
-			f.within = max(f.within, v)
+			k.within(t.a, v)
 		} else if f.lacks == 0 || v < f.lacks {
 			f.lacks = v
+			k.set(t.a, f)
 		}
-		k.set(t.a, f)
 		return
 	}
 	key := test{cond: t.cond, a: t.a, b: t.b}
@@ -397,11 +410,11 @@ func (g *Graph) thread() *Graph {
 		case place%3 == ifTrue:
 			k.learn(g.tests[n], true)
 			lessons[place] = k.latest
-			out[n].yes = k.follow(g.tests[n].yes, len(g.tests))
+			out[n].yes = k.follow(g.tests[n].yes, patience)
 		default:
 			k.learn(g.tests[n], false)
 			lessons[place] = k.latest
-			out[n].no = k.follow(g.tests[n].no, len(g.tests))
+			out[n].no = k.follow(g.tests[n].no, patience)
 		}
 		for _, below := range tree[place+1] {
 			visit(below)
@@ -562,13 +575,14 @@ func (g *Graph) cluster() *Graph {
 		enter(t.yes, from)
 		enter(t.no, from)
 	}
-	done := make([]bool, len(out))
+	done := make([]bool, len(out))    // tests that have changed their place
+	seen := make([][2]bool, len(out)) // tests of chains that were looked at, of each kind
 	for _, first := range order {
-		for _, next := range []func(n int) (next, decided int){
+		for kind, next := range []func(n int) (next, decided int){
 			func(n int) (int, int) { return g.tests[n].no, g.tests[n].yes },
 			func(n int) (int, int) { return g.tests[n].yes, g.tests[n].no },
 		} {
-			if done[first] || g.tests[first].cond == Within {
+			if done[first] || seen[first][kind] || g.tests[first].cond == Within {
 				continue
 			}
 			chain := []int{first}
@@ -579,6 +593,7 @@ func (g *Graph) cluster() *Graph {
 					break
 				}
 				chain = append(chain, to)
+				seen[to][kind] = true
 				to = follow
 			}
 			var sorted []int

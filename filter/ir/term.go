@@ -18,12 +18,13 @@ type Term struct {
 type terms struct {
 	all    []Term
 	at     map[Term]Expr
-	ranges []Range // of each term
-	reads  []bool  // whether computing it may reject the packet: by a byte that is not there, or dividing by 0
+	ranges []Range       // of each term
+	reads  []bool        // whether computing it may reject the packet: by a byte that is not there, or dividing by 0
+	loads  map[Term]Expr // by where the bytes are, with constants taken off the base
 }
 
 func newTerms() *terms {
-	x := &terms{at: map[Term]Expr{}}
+	x := &terms{at: map[Term]Expr{}, loads: map[Term]Expr{}}
 	x.number(0)
 	return x
 }
@@ -69,29 +70,35 @@ func (x *terms) number(v uint32) Expr { return x.intern(Term{Op: Mov, Imm: v}) }
 
 func (x *terms) meta(fact uint32) Expr { return x.intern(Term{Op: LoadMeta, Imm: fact}) }
 
-// address splits the constant part off an offset in the packet: base + off, which is
-// the same address as long as it is below 2^31, as that of every byte is.
+// address returns an offset in the packet from a base, from Zero if it is constant. Other
+// bases are left as they are, though a constant could be taken off them: what starts
+// at different places behind different headers is then the same code.
 func (x *terms) address(base Expr, off uint32) (Expr, uint32) {
-	for {
-		t := x.all[base]
-		switch {
-		case t.Op == Mov && uint64(t.Imm)+uint64(off) < Absent:
-			return Zero, t.Imm + off
-		case t.Op == Add:
-			c, ok := x.Const(t.B)
-			if !ok || uint64(x.ranges[t.A].Hi)+uint64(c)+uint64(off) >= Absent {
-				return base, off
-			}
-			base, off = t.A, c+off
-		default:
-			return base, off
+	if v, ok := x.Const(base); ok && uint64(v)+uint64(off) < Absent {
+		return Zero, v + off
+	}
+	return base, off
+}
+
+// inner returns the same place from a base that has no constant part.
+func (x *terms) inner(base Expr, off uint32) (Expr, uint32) {
+	if add := x.all[base]; add.Op == Add {
+		if c, ok := x.Const(add.B); ok && uint64(x.ranges[add.A].Hi)+uint64(c)+uint64(off) < Absent {
+			return add.A, c + off
 		}
 	}
+	return base, off
 }
 
 func (x *terms) load(size uint8, base Expr, off uint32) Expr {
 	base, off = x.address(base, off)
-	return x.intern(Term{Op: Load, Size: size, A: base, Imm: off})
+	// What has been loaded at the same place from another base is that.
+	place := Term{Op: Load, Size: size}
+	place.A, place.Imm = x.inner(base, off)
+	if _, ok := x.loads[place]; !ok {
+		x.loads[place] = x.intern(Term{Op: Load, Size: size, A: base, Imm: off})
+	}
+	return x.loads[place]
 }
 
 // op returns the number that an operation on two numbers comes to.
