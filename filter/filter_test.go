@@ -417,11 +417,13 @@ func FuzzCompile(f *testing.F) {
 	for range 50 {
 		f.Add(g.Expr(4))
 	}
-	for _, s := range []string{"(", "host ::", "portrange -", "inner 1", `\`, "net 1 mask", "a-b", "ether host 1.2.3", "len<=", "host 10.0.0.1/"} {
+	for _, s := range []string{"(", "host ::", "portrange -", "inner 1", `\`, "net 1 mask", "a-b", "ether host 1.2.3", "len<=", "host 10.0.0.1/",
+		"host in { 10.0.0.1, 2001:db8::/32 }", "inner (port in { 80, 1-2 } or gre in {0x7})", "net in @file", "@\"a\nb\"", "host in @\"\n\"", "{", "@", "in {}"} {
 		f.Add(s)
 	}
 	opt := testOptions()
 	opt.Names = names{}
+	opt.Sets = NewSets(memory{"file": "10.0.0.1\n"}.open)
 	packet := random.New(8).Packet(3)
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 1<<16 {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
@@ -44,13 +45,17 @@ func (s *Sets) file(name string, e entries) (*ir.Members, error) {
 	if m := s.read[key]; m != nil {
 		return m, nil
 	}
+	shown := name
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		shown = strconv.Quote(name)
+	}
 	f, err := s.open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	defer f.Close()
 	if err := e.lines(f); err != nil {
-		return nil, fmt.Errorf("%s%w", name, err)
+		return nil, fmt.Errorf("%s%w", shown, err)
 	}
 	m := ir.NewMembers(e.short, e.long)
 	s.read[key] = m

@@ -139,6 +139,7 @@ func TestSetErrors(t *testing.T) {
 		{"host in @long", "@long", "long, line 1: it has more than 4096 bytes"},
 		{"host in @binary", "@binary", `binary, line 1: "\x00\xff" is neither an address nor a prefix`},
 		{"host in @none", "@none", "none: no such file"},
+		{"host in @\"\a\n\"", "@\"\a\n\"", `"\a\n": no such file`},
 		{"port in @ports", "@ports", `ports, line 2: port "65536" is larger than 65535`},
 		{"port in @reversed", "@reversed", `reversed, line 1: the range "90-80" ends before it begins`},
 		{"port in @octal", "@octal", `octal, line 1: port "080" starts with 0: it might be meant as octal`},
