@@ -3,6 +3,8 @@
 # make test       all checks and tests; those that need root are skipped without it
 # make test-long  the same tests with more and longer random input
 # make docs       write the manual, the completions and the tables of docs anew
+# make bench      compare the speed with that of others, in 15 minutes (as root)
+# make bench-quick  ... in two minutes, less exactly
 # make install    into PREFIX, below DESTDIR: binary, manual, completions
 # make fuzz       every fuzz target for FUZZTIME
 
@@ -18,7 +20,7 @@ export CGO_ENABLED = 0
 export GOTOOLCHAIN = auto
 export PATH := $(PATH):/usr/local/go/bin
 
-.PHONY: build demo test test-long check docs install fuzz setup
+.PHONY: build demo bench bench-quick test test-long check docs install fuzz setup
 
 build:
 	@.ci/setup build
@@ -26,6 +28,14 @@ build:
 
 demo: build
 	go run ./testdata/demo ./tundump
+
+bench: build
+	@.ci/setup bench
+	@go run ./testdata/bench ./tundump
+
+bench-quick: build
+	@.ci/setup bench
+	@go run ./testdata/bench -quick ./tundump
 
 test: check
 	@.ci/test $(PACKAGES)
