@@ -625,7 +625,7 @@ func TestUnprivileged(t *testing.T) {
 	if status != failed || out != "tundump: option -Z: changing to user root: operation not permitted\n" {
 		t.Errorf("exit status %d, want 1 and one line:\n%s", status, out)
 	}
-	for _, arg := range [][]string{{"-D"}, {"-d", "tcp"}} {
+	for _, arg := range [][]string{{"-D"}, {"-d", "tcp"}, {"-r", "in.pcap", "-w", "out.pcapng"}, {"-r", "out.pcapng", "--count"}} {
 		if out, status := command(arg...); status != done {
 			t.Errorf("%v: exit status %d:\n%s", arg, status, out)
 		}

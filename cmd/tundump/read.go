@@ -53,10 +53,7 @@ func (s *session) read() error {
 	n, err := s.copy(ctx, &selection{Source: src, program: s.program, only: s.opt.Direction, fragments: &s.filters.memory.file, meter: s.meter}, out)
 	stop()
 	err = errors.Join(err, out.finish(), s.reportLate("selected"))
-	if err == nil && s.opt.CountOnly {
-		_, err = fmt.Fprintln(s.std.out, packets(n))
-	}
-	return err
+	return errors.Join(err, s.tellCount(n, err))
 }
 
 // limited returns a context that ends when the user or --duration wants it.

@@ -101,6 +101,17 @@ func (s *session) live() error {
 		return err
 	}
 	defer src.Close()
+	served := s.serve(src)
+	defer served()
+	interfaces := src.Interfaces()
+	if len(interfaces) == 0 { // then the filter is for Ethernet, in all likelihood
+		interfaces = []capture.Interface{{LinkType: uint32(header.LinkEthernet)}}
+		if s.attach() != nil {
+			if _, err := s.filters.load(s.filters.kindOf(interfaces[0])); err != nil {
+				return err
+			}
+		}
+	}
 	if err := s.becomeOther(true); err != nil {
 		return err
 	}
@@ -108,18 +119,11 @@ func (s *session) live() error {
 	if err != nil {
 		return err
 	}
-	interfaces := src.Interfaces()
-	for _, in := range interfaces {
+	for _, in := range src.Interfaces() {
 		s.listening(in)
 	}
-	if len(interfaces) == 0 { // then the filter is for Ethernet, in all likelihood
-		fmt.Fprintf(s.std.err, "tundump: no interface matches yet\n")
-		interfaces = []capture.Interface{{LinkType: uint32(header.LinkEthernet)}}
-		if s.attach() != nil {
-			if _, err := s.filters.load(s.filters.kindOf(interfaces[0])); err != nil {
-				return err
-			}
-		}
+	if len(src.Interfaces()) == 0 {
+		fmt.Fprintln(s.std.err, "tundump: no interface matches yet")
 	}
 	s.describeFilter(interfaces)
 	if err := s.dropPrivileges(true, false); err != nil {
@@ -132,7 +136,6 @@ func (s *session) live() error {
 	}
 	defer context.AfterFunc(ctx, src.Stop)()
 	stop := s.watchLive(src)
-	served := s.serve(src)
 	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
 	served()
 	stop()
@@ -148,7 +151,7 @@ func (s *session) live() error {
 	all := sum(stats)
 	fmt.Fprintf(s.std.err, "%s captured\n%s received by filter\n%s dropped by kernel\n",
 		packets(n), packets(all.Received), packets(all.Dropped))
-	return errors.Join(err, s.reportLate("captured"))
+	return errors.Join(err, s.reportLate("captured"), s.tellCount(n, err))
 }
 
 // liveOptions returns how interfaces are opened.
@@ -182,6 +185,15 @@ func (s *session) liveOptions() capture.LiveOptions {
 func (s *session) listening(in capture.Interface) {
 	fmt.Fprintf(s.std.err, "tundump: listening on %s, link-type %s, snapshot length %d bytes\n",
 		in.Name, linkName(in.LinkType), in.SnapLen)
+}
+
+// tellCount prints how many packets there were, for --count, unless err ended it.
+func (s *session) tellCount(n uint64, err error) error {
+	if !s.opt.CountOnly || err != nil {
+		return nil
+	}
+	_, err = fmt.Fprintln(s.std.out, packets(n))
+	return err
 }
 
 // packets counts as tcpdump does.
@@ -283,7 +295,8 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 		}
 		n++
 		s.captured.Store(n)
-		if s.flushNow.CompareAndSwap(true, false) {
+		if s.flushNow.Load() {
+			s.flushNow.Store(false)
 			if err := out.flush(); err != nil {
 				return n, err
 			}
