@@ -58,12 +58,26 @@ func fromGraph(g *ir.Graph, live bool) *code {
 		s.jump(nil, g.Start(), g.Start())
 		return s.code
 	}
-	// Tests are numbered so that each comes after those that lead to it.
+	// Tests are numbered so that each comes after those that lead to it, and those that are but
+	// loads before the packet is accepted last, so that nothing needs to be jumped over.
+	var order, last []int
+	for n := g.Len() - 1; n >= 0; n-- {
+		if t := g.Test(n); t.Cond == ir.Within && t.True == ir.Accept {
+			last = append(last, n)
+		} else {
+			order = append(order, n)
+		}
+	}
+	order = append(order, last...)
+	at := make([]int, g.Len())
+	for k, n := range order {
+		at[n] = k
+	}
 	number := func(n int) int {
 		if n < 0 {
 			return n
 		}
-		return g.Len() - 1 - n
+		return at[n]
 	}
 	for n := range g.Len() {
 		t := g.Test(n)
@@ -75,7 +89,7 @@ func fromGraph(g *ir.Graph, live bool) *code {
 	start := unknown()
 	entry[number(g.Start())] = &start
 	for n := range g.Len() {
-		t := g.Test(g.Len() - 1 - n)
+		t := g.Test(order[n])
 		s.block, s.at = n, *entry[n]
 		s.pinned = [cells]bool{}
 		t.True, t.False = number(t.True), number(t.False)

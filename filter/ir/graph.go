@@ -263,6 +263,16 @@ func (g *Graph) reach() []int {
 
 // rebuild returns the graph with each test as edited by edit, as far as it is reached.
 func (g *Graph) rebuild(edit func(n int) test) *Graph {
+	return g.rebuildWith(func(h *Graph, n int, to func(int) int) int {
+		t := edit(n)
+		t.yes, t.no = to(t.yes), to(t.no)
+		return h.add(t)
+	})
+}
+
+// rebuildWith returns the graph that put adds a test to for each test that is reached. It
+// returns its index; to returns that of what it leads to.
+func (g *Graph) rebuildWith(put func(h *Graph, n int, to func(int) int) int) *Graph {
 	h := newGraph(g.terms, g.loose)
 	at := make([]int, len(g.tests))
 	to := func(n int) int {
@@ -272,9 +282,7 @@ func (g *Graph) rebuild(edit func(n int) test) *Graph {
 		return at[n]
 	}
 	for _, n := range slices.Backward(g.reach()) {
-		t := edit(n)
-		t.yes, t.no = to(t.yes), to(t.no)
-		at[n] = h.add(t)
+		at[n] = put(h, n, to)
 	}
 	h.start = to(g.start)
 	return h

@@ -546,11 +546,14 @@ func (g *Graph) dominators(order []int) [][]int {
 
 // cluster puts tests of the same number next to each other where that can be done: in a
 // chain in which the first that holds, or the first that does not, decides. So it need not
-// be loaded again.
+// be loaded again. If one decides before another that stood in front of it, what that would
+// have loaded must be there still.
 func (g *Graph) cluster() *Graph {
 	// Where that is worth most, libpcap's optimiser, too, lets a test of what is there decide
 	// before one of what is not; elsewhere it often does not.
 	const few = 8
+	decides := make([]int, len(g.tests))
+	needs := make([]Expr, len(g.tests)) // what must be there where a test decides, else Zero
 	order := g.reach()
 	out := slices.Clone(g.tests)
 	edges := make([]int, len(out))   // how many lead to each test
@@ -616,8 +619,17 @@ func (g *Graph) cluster() *Graph {
 				place[n] = of(i, n)
 			}
 			slices.SortStableFunc(sorted, func(a, b int) int { return place[a] - place[b] })
-			if slices.Equal(sorted, chain) || !(g.loose && len(chain) > few) && !g.early(chain, sorted) {
+			if slices.Equal(sorted, chain) {
 				continue
+			}
+			if !(g.loose && len(chain) > few) && !g.early(chain, sorted) {
+				need, ok := g.overtaken(chain, sorted)
+				if g.loose || !ok {
+					continue
+				}
+				for i, n := range chain {
+					needs[n], decides[n] = need[i], decided
+				}
 			}
 			for i, n := range chain {
 				t := g.tests[sorted[i]]
@@ -628,7 +640,45 @@ func (g *Graph) cluster() *Graph {
 			// in nothing else.
 		}
 	}
-	return g.rebuild(func(n int) test { return out[n] })
+	return g.rebuildWith(func(h *Graph, n int, to func(int) int) int {
+		t := out[n]
+		t.yes, t.no = to(t.yes), to(t.no)
+		switch need := needs[n]; {
+		case need == Zero:
+		case g.tests[n].yes == decides[n]:
+			t.yes = h.without(t.yes, need)
+		default:
+			t.no = h.without(t.no, need)
+		}
+		return h.add(t)
+	})
+}
+
+// overtaken returns for each place in the sorted chain what the tests compare that stood in front
+// of its test and now come after it, else Zero; false if that is several things.
+func (g *Graph) overtaken(chain, sorted []int) (need []Expr, ok bool) {
+	const most = 1000 // each is compared with each
+	if len(chain) > most {
+		return nil, false
+	}
+	at := map[int]int{} // where tests stood
+	for i, n := range chain {
+		at[n] = i
+	}
+	need = make([]Expr, len(chain))
+	for i, n := range sorted {
+		for _, m := range sorted[i+1:] {
+			if at[m] > at[n] {
+				continue
+			}
+			t := g.tests[m]
+			if _, constant := g.Const(t.b); !constant || need[i] != Zero && need[i] != t.a {
+				return nil, false
+			}
+			need[i] = t.a
+		}
+	}
+	return need, true
 }
 
 // early reports whether tests can change their order without one being left out that would
