@@ -22,6 +22,7 @@ import (
 type Sets struct {
 	open    func(name string) (io.ReadCloser, error)
 	read    map[setKey]*ir.Members
+	files   int // that were read
 	entries int // in all of them
 }
 
@@ -37,7 +38,10 @@ func NewSets(open func(name string) (io.ReadCloser, error)) *Sets {
 }
 
 // Used reports whether any file was read.
-func (s *Sets) Used() bool { return len(s.read) > 0 }
+func (s *Sets) Used() bool { return s.files > 0 }
+
+// Forget frees the memory of the sets, when no more is to be compiled with them.
+func (s *Sets) Forget() { clear(s.read) }
 
 // file returns the set of a file.
 func (s *Sets) file(name string, e entries) (*ir.Members, error) {
@@ -59,6 +63,7 @@ func (s *Sets) file(name string, e entries) (*ir.Members, error) {
 	}
 	m := ir.NewMembers(e.short, e.long)
 	s.read[key] = m
+	s.files++
 	s.entries += e.n
 	return m, nil
 }
@@ -71,7 +76,7 @@ func (s *Sets) String() string {
 		}
 		return fmt.Sprintf("%d %s", n, more)
 	}
-	return count(s.entries, "entry", "entries") + " of " + count(len(s.read), "set", "sets")
+	return count(s.entries, "entry", "entries") + " of " + count(s.files, "set", "sets")
 }
 
 const (

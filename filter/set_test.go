@@ -115,8 +115,12 @@ func TestSetFiles(t *testing.T) {
 	if opened["hosts"] != 1 {
 		t.Errorf("hosts was read %d times", opened["hosts"])
 	}
+	opt.Sets.Forget()
 	if !opt.Sets.Used() || NewSets(nil).Used() {
 		t.Error("Used is wrong")
+	}
+	if s := opt.Sets.String(); s != "9 entries of 4 sets" {
+		t.Errorf("it says that it has read %s", s)
 	}
 }
 

@@ -152,7 +152,8 @@ func (f *filters) loadedFor(in capture.Interface) *bpf.Filter {
 func (f *filters) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed, f.sets = true, nil
+	f.closed = true
+	f.sets.Forget()
 	clear(f.programs)
 	for k, b := range f.loaded {
 		b.Close()
