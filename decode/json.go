@@ -42,7 +42,7 @@ type JSON struct {
 	clock  []byte
 
 	layers  []header.Layer
-	quoted  []header.Layer // of the packet that an ICMP error quotes
+	quoted  []header.Layer // of the packet that an ICMP error quotes, or of a deeper walk
 	decoder payloadDecoder
 }
 
@@ -139,7 +139,7 @@ const (
 	stopTruncated = "truncated"   // the header is not all there
 	stopInvalid   = "invalid"     // its bytes are no such header
 	stopDepth     = "depth"       // it is on a deeper level than was to be walked
-	stopMany      = "too_many"    // of VLAN tags or extension headers
+	stopMany      = "too_many"    // of VLAN tags, extension headers or the like
 	stopLink      = "unsupported" // the link type
 )
 
@@ -151,7 +151,7 @@ func (j *JSON) packet(link header.LinkType, data []byte, wire int) stop {
 		end = wireEnd(l, data, end)
 		j.layer(l, data, 0, end, false)
 	}
-	e := ending(j.opt.Table, link, j.layers, data, j.opt.Depth)
+	e := j.ending(link, data)
 	if e.reason == "" || e.reason == stopLink || e.reason == stopDepth {
 		j.payload(data, end)
 	}
@@ -290,8 +290,9 @@ func wireEnd(l header.Layer, data []byte, end int) int {
 	return end
 }
 
-// ending returns why the walk through data that found layers ended.
-func ending(table *header.Table, link header.LinkType, layers []header.Layer, data []byte, depth int) stop {
+// ending returns why the walk through data that found the layers ended.
+func (j *JSON) ending(link header.LinkType, data []byte) stop {
+	layers, table := j.layers, j.opt.Table
 	if len(layers) == 0 {
 		first := link.First()
 		if len(first) == 0 {
@@ -315,12 +316,14 @@ func ending(table *header.Table, link header.LinkType, layers []header.Layer, da
 		return stop{}
 	}
 	e := stop{next.Name, int(last.End()), stopInvalid}
+	j.quoted = table.Walk(j.quoted[:0], link, data, j.opt.Depth+1)
 	switch {
-	case last.Class == header.Tunnel && next.Class != header.Tunnel && last.Level >= depth:
+	case len(j.quoted) > len(layers):
 		e.reason = stopDepth
 	case e.offset+int(next.Min) > len(data):
 		e.reason = stopTruncated
-	case countClass(layers, last.Level, header.Tag) == header.MaxTags && next.Class == header.Tag,
+	case next.Class != header.Extension && next.ID == last.ID,
+		countClass(layers, last.Level, header.Tag) == header.MaxTags && next.Class == header.Tag,
 		countClass(layers, last.Level, header.Extension) == header.MaxExtensions && next.Class == header.Extension:
 		e.reason = stopMany
 	}
