@@ -94,6 +94,7 @@ func brief() amounts {
 	a.name, a.slowTools = "quick", false
 	a.filterRounds, a.filterFrames, a.testRuns = 5, 4000, 100_000
 	a.liveRounds, a.liveFrames, a.largeFrames, a.drain = 1, 200_000, 100_000, 1100*time.Millisecond
+	a.live = []liveCase{{128, 1}, {128, 10}, {128, 100}, {1400, 1}, {1400, 100}}
 	a.fileRecords, a.fileRounds, a.textRecords = 300_000, 3, 100_000
 	a.starts, a.stopFrames, a.stopRounds = 5, 200_000, 1
 	return a

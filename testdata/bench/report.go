@@ -87,5 +87,9 @@ func percent(part, whole int) string {
 	if part == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%.2g %%", 100*float64(part)/float64(max(whole, 1)))
+	if share := 100 * float64(part) / float64(max(whole, 1)); share < 10 {
+		return fmt.Sprintf("%.2g %%", share)
+	} else {
+		return fmt.Sprintf("%.0f %%", share)
+	}
 }
