@@ -156,7 +156,7 @@ func (b *backends) check(t *testing.T, text string, data []byte) bool {
 }
 
 func options(depth int) filter.Options {
-	return filter.Options{LinkType: header.LinkEthernet, Table: header.New(header.DefaultPorts()), Depth: depth}
+	return filter.Options{LinkType: header.LinkEthernet, Table: header.New(random.Ports()), Depth: depth}
 }
 
 // sayLeftOut marks a test that has passed, but without eBPF, as skipped.

@@ -72,15 +72,21 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error)
 		}
 		f.own = fragments
 	}
-	insns, err := EBPF(p, snapLen, Maps{f.area.FD(), fragments, f.tables})
-	if err != nil {
-		return nil, errors.Join(err, f.closeMaps())
+	for _, forget := range []bool{false, true} {
+		insns, err := emit(p, snapLen, Maps{f.area.FD(), fragments, f.tables}, forget)
+		if err != nil {
+			return nil, errors.Join(err, f.closeMaps())
+		}
+		f.size = len(insns)
+		f.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"})
+		if err == nil {
+			return f, nil
+		}
+		// E2BIG: the verifier has given up, after a million instructions.
+		if forget || !errors.Is(err, unix.E2BIG) {
+			return nil, errors.Join(fmt.Errorf("loading the program: %w", brief(err)), f.closeMaps())
+		}
 	}
-	f.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("loading the program: %w", brief(err)), f.closeMaps())
-	}
-	f.size = len(insns)
 	return f, nil
 }
 

@@ -65,6 +65,11 @@ type emitter struct {
 // EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
 // which returns snapLen or 0. It needs Linux 5.3, for loops.
 func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
+	return emit(p, snapLen, maps, false)
+}
+
+// emit is EBPF. With forget set the program is longer, and less work for the verifier.
+func emit(p *ir.Prog, snapLen uint32, maps Maps, forget bool) (asm.Instructions, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
@@ -77,6 +82,14 @@ func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
 	}
 	for n, b := range p.Blocks {
 		e.mark(blockLabel(n))
+		for _, r := range spent(p, n, live) {
+			if e.place[r] != onStack {
+				e.add(asm.Mov.Imm32(e.place[r], 0))
+			}
+		}
+		if forget && e.blur && joins(p, n) {
+			e.forget(live[n])
+		}
 		for k, i := range b.Code {
 			e.live = b.LiveBefore(k+1, live)
 			e.instr(i)
@@ -137,6 +150,47 @@ func blockLabel(n int) string {
 // leads reports whether an edge goes to the target.
 func leads(p *ir.Prog, to int) bool {
 	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool { return b.True == to || b.False == to })
+}
+
+// joins reports whether more than one edge leads to block n.
+func joins(p *ir.Prog, n int) bool {
+	edges := 0
+	for _, b := range p.Blocks {
+		if b.True == n {
+			edges++
+		}
+		if b.False == n && b.Cond != ir.Always {
+			edges++
+		}
+	}
+	return edges > 1
+}
+
+// forget lets the verifier know nothing of the registers, so that whatever led to a block, what
+// comes after it is looked at once. Loop counters it must know.
+func (e *emitter) forget(regs uint32) {
+	for r := range ir.NRegs {
+		if r == ir.Level || r == ir.Ext || regs>>r&1 == 0 {
+			continue
+		}
+		at := e.get(r, asm.R0)
+		e.add(asm.LoadMem(asm.R1, area, headSize, asm.Word), asm.Add.Reg32(at, asm.R1))
+		e.put(r, at)
+	}
+}
+
+// spent returns the loop counters that are no longer needed in block n, but were in one
+// that leads to it. If such a one kept its value, the verifier would follow each number of
+// turns on its own through all that comes after the loop.
+func spent(p *ir.Prog, n int, live []uint32) (counters []ir.Reg) {
+	for _, r := range []ir.Reg{ir.Level, ir.Ext} {
+		if live[n]>>r&1 == 0 && slices.ContainsFunc(p.Blocks, func(b ir.Block) bool {
+			return (b.True == n || b.False == n) && (b.Cond == ir.Again && b.A == r || b.LiveBefore(0, live)>>r&1 == 1)
+		}) {
+			counters = append(counters, r)
+		}
+	}
+	return counters
 }
 
 func usesBytes(p *ir.Prog) bool {

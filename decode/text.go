@@ -610,6 +610,8 @@ func (t *Text) inner(id header.ID, o, length int) bool {
 		t.ip6(o, length)
 	case header.ERSPAN1, header.ERSPAN2:
 		t.erspan(id, o, length)
+	case header.MPLS:
+		t.mpls(o, length)
 	default:
 		return false
 	}

@@ -29,16 +29,17 @@ func (l *lowerer) following(f fragments) *lowerer {
 	return &c
 }
 
-// fragment builds the branch by the header h, at base: to later behind a fragment other than the
+// fragment builds the branch by what a header says: to later behind a fragment other than the
 // first, else to next.
-func (l *lowerer) fragment(h *header.Header, base ir.Reg, next, later block) block {
-	code := []ir.Instr{load(ir.T1, addr{base, uint32(h.Later.Off)}, h.Later.Size)}
+func (l *lowerer) fragment(at reading, next, later block) block {
+	h := at.h
+	none := func(mask uint32) header.Test { return header.Test{Off: h.Later.Off, Size: h.Later.Size, Mask: mask} }
 	if l.fragments == ignored {
-		return l.add(code, ir.Set, ir.T1, ir.Imm(h.Later.Mask), later, next)
+		return at.test(none(h.Later.Mask), next, later)
 	}
 	slot := ir.Imm(uint32(l.fragments - outer))
 	if h.ID != header.IP {
-		slot.Reg = base
+		slot.Reg = at.reg
 	}
 	first := l.add(nil, ir.First, ir.L3, slot, next, next)
 	n := l.add(nil, ir.Follows, ir.L3, slot, ir.Accept, later)
@@ -46,8 +47,7 @@ func (l *lowerer) fragment(h *header.Header, base ir.Reg, next, later block) blo
 		ip6 := l.opt.Table.Header(header.IP6).Min
 		first, n = l.within(addr{ir.L3, 0}, ip6, first, next), l.within(addr{ir.L3, 0}, ip6, n, later)
 	}
-	n = l.add(nil, ir.Set, ir.T1, ir.Imm(h.Later.Mask), n, first)
-	return l.add(code, ir.Set, ir.T1, ir.Imm(h.Later.Mask|h.More), n, next)
+	return at.test(none(h.Later.Mask|h.More), next, at.test(none(h.Later.Mask), first, n))
 }
 
 // accept returns where the program goes with a packet that it accepts.

@@ -25,6 +25,7 @@ import (
 
 func plainOptions(depth, tags, extensions int) PlainOptions {
 	opt := testOptions()
+	opt.Table = opt.Table.Only(header.Common)
 	opt.Depth = depth
 	return PlainOptions{Options: opt, Tags: tags, Extensions: extensions}
 }
@@ -208,7 +209,7 @@ func TestPlain(t *testing.T) {
 
 // TestPlainAlternatives holds the table to what Plain takes for granted.
 func TestPlainAlternatives(t *testing.T) {
-	table := header.New(header.DefaultPorts())
+	table := header.New(header.DefaultPorts()).Only(header.Common)
 	for _, h := range table.All() {
 		for i, r := range h.Next.Rules {
 			for _, e := range h.Next.Rules[:i] {

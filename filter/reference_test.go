@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -13,7 +14,7 @@ import (
 )
 
 func testOptions() Options {
-	return Options{LinkType: header.LinkEthernet, Table: header.New(header.DefaultPorts()), Depth: header.DefaultDepth}
+	return Options{LinkType: header.LinkEthernet, Table: header.New(random.Ports()), Depth: header.DefaultDepth}
 }
 
 // reference says what an expression means for a packet in the plainest way: it
@@ -57,10 +58,10 @@ func newReference(opt Options, shifts []node, data []byte, length uint32) *refer
 		r.layer(p, l, i+1 < len(layers))
 	}
 	// A level that starts with a malformed header exists all the same.
-	if n := len(layers); n > 0 && layers[n-1].Class == header.Tunnel && layers[n-1].Level < opt.Depth {
+	if n := len(layers); n > 0 && !layers[n-1].Starts() && layers[n-1].Level < opt.Depth {
 		last := layers[n-1]
 		next := last.Follows(data)
-		if h := opt.Table.Header(next); h != nil && h.Class != header.Tunnel && int(last.End()+h.Min) <= len(data) {
+		if h := opt.Table.Header(next); h != nil && h.Starts() && int(last.End()+h.Min) <= len(data) {
 			p := spot{exists: true, scoped: true, start: int(last.End()), proto: -1, l4: -1, l3: int(last.End()), typ: startType(next)}
 			r.levels[last.Level+1] = p
 		}
@@ -75,7 +76,12 @@ func (r *reference) layer(p *spot, l header.Layer, more bool) {
 		p.ether = l.ID == header.Ether
 		fallthrough
 	case header.Tag:
-		v, _ := l.Value(r.data, "type")
+		v, ok := l.Value(r.data, "type")
+		if next := l.Follows(r.data); !ok && next == l.ID {
+			v = p.typ // another label
+		} else if !ok {
+			v = startType(next)
+		}
 		p.typ, p.l3 = v, int(l.End())
 		if l.Class == header.Tag {
 			p.tags = append(p.tags, l)
@@ -221,6 +227,8 @@ func (r *reference) typeOf(p spot, at int) (uint32, bool) {
 		return map[uint32]uint32{4: header.TypeIP, 6: header.TypeIP6}[version>>4], ok
 	}
 	switch pl.link {
+	case linkKnown:
+		return p.typ, true
 	case header.LinkEthernet:
 		return r.num(p.base+int(pl.typ), 2)
 	case linkTyped:
@@ -554,23 +562,27 @@ func (r *reference) tunnel(n tunnel, p spot) (outcome, spot) {
 			return short, p
 		}
 		l3 := r.network(p, n.at)
-		link := map[uint32]header.LinkType{header.TypeIP: header.LinkIPv4, header.TypeIP6: header.LinkIPv6}[typ]
 		if n.word == "geneve" || n.word == "vxlan" {
 			return r.udpTunnel(n, p, typ, l3)
 		}
-		if link == 0 || l3 < 0 || l3 > len(r.data) {
+		if l3 < 0 || l3 > len(r.data) {
 			return no, p
 		}
 		found = nil
-		for _, l := range r.opt.Table.Walk(nil, link, r.data[l3:], 1) {
-			if l.Level == 0 && l.Class == header.Tunnel {
-				l.Off += uint32(l3)
+		// An Ethernet header in front lets Walk find what has the EtherType.
+		frame := append(binary.BigEndian.AppendUint16(make([]byte, 12), uint16(typ)), r.data[l3:]...)
+		for i, l := range r.opt.Table.Walk(nil, header.LinkEthernet, frame, 1) {
+			if l.Class == header.Tag {
+				break
+			}
+			if i > 0 && l.Level == 0 && !l.Starts() {
+				l.Off += uint32(l3) - 14
 				found = append(found, l)
 			}
 		}
 	}
 	for _, l := range found {
-		word := n.word == "tunnel" || n.word == l.Word || n.word == "nvgre" && l.ID == header.GRE
+		word := l.Class == header.Tunnel && (n.word == "tunnel" || n.word == l.Word || n.word == "nvgre" && l.ID == header.GRE)
 		if !word || !r.identified(n, l) {
 			continue
 		}
@@ -588,6 +600,8 @@ func (r *reference) tunnel(n tunnel, p spot) (outcome, spot) {
 			q.link = header.LinkIPv4
 		case header.IP6:
 			q.link = header.LinkIPv6
+		case header.MPLS:
+			q.link, q.typ = linkKnown, header.TypeMPLS
 		}
 		return yes, q
 	}

@@ -127,7 +127,8 @@ func (l *lowerer) inTags(f frame, tag func(at addr, next block) block, last func
 	if f.wire {
 		return n
 	}
-	return l.among(ir.Kind, []uint32{header.TypeTEB}, []block{n}, no)
+	labels := l.do(last(addr{ir.L2, 0}, ir.T0), mov(ir.T0, header.TypeMPLS))
+	return l.among(ir.Kind, []uint32{header.TypeTEB, header.TypeMPLS}, []block{n, labels}, no)
 }
 
 // enter builds a tunnel primitive outside a scope: it looks behind the link
@@ -149,15 +150,22 @@ func (l *lowerer) enter(t tunnel, f frame, yes cont, no block) block {
 	absent := l.do(next, mov(ir.S2, ir.Absent), mov(ir.S3, ir.Absent), mov(ir.SType, 0))
 	asEther := l.within(cur, ether.Min, l.do(next, cur.mov(ir.S2), load(ir.SType, cur.plus(uint32(typ.Off)), typ.Size),
 		cur.plus(ether.Fixed).mov(ir.S3)), absent)
-	asNetwork := l.do(next, mov(ir.S2, ir.Absent), cur.mov(ir.S3), ir.Instr{Op: ir.Mov, Dst: ir.SType, A: ir.NoReg, B: ir.R(ir.Type)})
+	asNetwork := l.do(next, mov(ir.S2, ir.Absent), cur.mov(ir.S3), move(ir.SType, ir.Type))
 	found := l.add(nil, ir.Eq, ir.Type, ir.Imm(header.TypeTEB), asEther, asNetwork)
-	n := l.toTransport(l.tunnel(selector{tunnel: &t}, found, no), no)
+	s := selector{tunnel: &t}
+	n := l.toTransport(l.tunnel(s, found, no), no)
+	types := ipTypes()
+	for _, r := range ether.Next.Rules {
+		if h := l.opt.Table.Header(r.To); h.Class == header.Tunnel && (s.matches(h) || l.leadsTo(h, s)) {
+			types = append(types, r.Value)
+		}
+	}
 	l3 := l.addr(f, t.at, fromNetwork)
 	var to []block
-	for _, typ := range ipTypes() {
+	for _, typ := range types {
 		to = append(to, l.do(n, mov(ir.Type, typ), l3.mov(ir.L3)))
 	}
-	return l.byType(f, t.at, ipTypes(), to, no, ir.Reject)
+	return l.byType(f, t.at, types, to, no, ir.Reject)
 }
 
 // enterUDP builds geneve and vxlan as libpcap has them: right behind a UDP header, right

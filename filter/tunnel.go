@@ -29,14 +29,25 @@ type tunnelWord struct {
 // tunnelWords returns the primitives that stand for tunnels, in the order of the
 // documentation.
 func tunnelWords() []tunnelWord {
-	const bits10, bits24, bits32 = 1<<10 - 1, 1<<24 - 1, 1<<32 - 1
+	const bits10, bits16, bits24, bits32 = 1<<10 - 1, 1<<16 - 1, 1<<24 - 1, 1<<32 - 1
 	return []tunnelWord{
 		{"gre", "key", bits32},
 		{"nvgre", "VSID", bits24},
 		{"vxlan", "VNI", bits24},
 		{"geneve", "VNI", bits24},
 		{"ipip", "", 0},
+		{"gtp", "TEID", bits32},
 		{"erspan", "session", bits10},
+		{"gpe", "VNI", bits24},
+		{"nsh", "SPI", bits24},
+		{"pptp", "call", bits16},
+		{"l2tp", "session", bits32},
+		{"etherip", "", 0},
+		{"mplsip", "", 0},
+		{"pw", "", 0},
+		{"pbb", "I-SID", bits24},
+		{"teredo", "", 0},
+		{"gue", "", 0},
 		{"tunnel", "identifier", bits32}, // any of them
 	}
 }

@@ -15,18 +15,28 @@ import (
 // noProto is what Proto holds where there is no IP protocol.
 const noProto = 256
 
-// startType returns the EtherType by which the registers Type and Kind know what
-// starts with the header.
+// startType returns the number by which the registers Type and Kind know what starts
+// with the header: its EtherType if it has one, else a number that is no EtherType.
 func startType(id header.ID) uint32 {
 	switch id {
+	case header.None:
+		return 0
 	case header.Ether:
 		return header.TypeTEB
 	case header.IP:
 		return header.TypeIP
 	case header.IP6:
 		return header.TypeIP6
+	case header.ARP:
+		return header.TypeARP
+	case header.MPLS:
+		return header.TypeMPLS
+	case header.PBB:
+		return header.TypePBB
+	case header.NSH:
+		return header.TypeNSH
 	}
-	return 0
+	return 1<<16 + uint32(id)
 }
 
 // scope builds the walk that tests s.x at the levels of the scope.
@@ -48,31 +58,28 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		}
 		return test(wire, yes, l.toTransport(deeper, no))
 	}
+	if s.last == 0 {
+		return l.wire(here(l, true, no, no), no)
+	}
 
-	deeper := no
+	// A turn of the loop goes from what is behind a transport header, or instead of
+	// one, through a tunnel to the same place of the next level.
+	head := l.head(set(ir.Proto, ir.L4, ir.Level) | l.reads(yes) | l.reads(no))
+	again := no
+	if s.last > 1 {
+		again = l.add(nil, ir.Again, ir.Level, ir.Imm(uint32(s.last-1)), head, no)
+	}
 	in := l.following(ignored)
 	if needsTransport {
 		in = l.following(inner)
 	}
-	if s.last > 0 {
-		head := l.head(set(ir.Cur, ir.Type, ir.Level) | l.reads(yes) | l.reads(no))
-		again := no
-		if l.opt.Depth > 1 {
-			again = l.add(nil, ir.Again, ir.Level, ir.Imm(uint32(l.opt.Depth-1)), head, no)
-		}
-		step := l.tunnel(selector{walk: true}, again, no)
-		var body block
-		switch {
-		case s.first > 1: // one level only, and not the first
-			body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(in, false, no, no), in.toTransport(step, no))
-		case s.last == 1:
-			body = here(in, false, no, no)
-		default:
-			body = here(in, false, no, step)
-		}
-		l.loop(head, l.level(body, no))
-		deeper = l.tunnel(selector{walk: true}, l.do(head, mov(ir.Level, 0)), no)
+	body := here(in, false, no, again)
+	if s.first > 1 { // one level only, and not the first
+		body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(in, false, no, no), in.toTransport(again, no))
 	}
+	l.loop(head, l.tunnel(selector{walk: true}, l.level(body, no), no))
+	// Most packets have no tunnel.
+	deeper := l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoTCP), no, l.do(head, mov(ir.Level, 0)))
 	if s.first > 0 {
 		return l.wire(l.toTransport(deeper, no), no)
 	}
@@ -94,9 +101,10 @@ func looksAtTransport(n node) bool {
 // there is no level 0, it goes to none.
 func (l *lowerer) wire(next, none block) block {
 	rules := l.opt.LinkType.First()
+	tags := l.tags(next)
 	n := none
 	for _, r := range slices.Backward(rules) {
-		hit := l.first(r.To, addr{ir.NoReg, 0}, next, none)
+		hit := l.first(r.To, addr{ir.NoReg, 0}, next, tags, none)
 		if r.If.Size == 0 {
 			n = hit
 		} else {
@@ -112,55 +120,115 @@ func (l *lowerer) wire(next, none block) block {
 // level builds the walk over the link header of the level that starts at Cur
 // with what Type says.
 func (l *lowerer) level(next, none block) block {
+	tags := l.tags(next)
 	n := none
-	for _, id := range []header.ID{header.IP6, header.IP, header.Ether} {
-		n = l.add(nil, ir.Eq, ir.Type, ir.Imm(startType(id)), l.first(id, addr{ir.Cur, 0}, next, none), n)
+	for _, id := range []header.ID{header.MPLS, header.IP6, header.IP, header.Ether} {
+		if l.opt.Table.Header(id) == nil {
+			continue
+		}
+		n = l.add(nil, ir.Eq, ir.Type, ir.Imm(startType(id)), l.first(id, addr{ir.Cur, 0}, next, tags, none), n)
 	}
 	return n
 }
 
-// first builds the walk over a level's first header, and the VLAN tags behind
-// it: it sets L2, Kind, Type and L3.
-func (l *lowerer) first(id header.ID, at addr, next, none block) block {
+// first builds the walk over a level's first header: it sets L2, Kind, Type and L3, and
+// goes to next, or where there may be tags behind it, or it is one, to tags.
+func (l *lowerer) first(id header.ID, at addr, next, tags, none block) block {
 	h := l.opt.Table.Header(id)
 	code := []ir.Instr{at.mov(ir.L2), mov(ir.Kind, startType(id))}
-	if h.Class == header.Link {
-		next = l.tags(next)
+	switch h.Class {
+	case header.Link:
 		f, _ := h.Field(h.Next.By)
-		code = append(code, load(ir.Type, at.plus(uint32(f.Off)), f.Size))
-	} else {
-		code = append(code, mov(ir.Type, startType(id)))
+		code = append(code, load(ir.Type, at.plus(uint32(f.Off)), f.Size), at.plus(h.Fixed).mov(ir.L3))
+		next = tags
+	case header.Tag:
+		next = tags
+		fallthrough
+	default:
+		code = append(code, mov(ir.Type, startType(id)), at.mov(ir.L3))
 	}
-	end := at
-	if h.Class == header.Link {
-		end = at.plus(h.Fixed)
-	}
-	return l.within(at, h.Min, l.do(next, append(code, end.mov(ir.L3))...), none)
+	return l.within(at, h.Min, l.do(next, code...), none)
 }
 
-// tags builds the walk over VLAN tags.
+// tags builds the loop over what is between the link and the network header, at L3, as
+// Type says.
 func (l *lowerer) tags(next block) block {
-	h := l.opt.Table.Header(header.VLAN)
-	f, _ := h.Field(h.Next.By)
-	var types []uint32
-	for _, r := range l.opt.Table.Header(header.Ether).Next.Rules {
-		if r.To == header.VLAN {
-			types = append(types, r.Value)
+	head := l.head(set(ir.Type, ir.L3, ir.Ext) | l.reads(next))
+	again := l.add(nil, ir.Again, ir.Ext, ir.Imm(header.MaxTags-1), head, next)
+	n := next
+	read := l.read(l.opt.Table.Header(header.VLAN), addr{ir.L3, 0}).share()
+	var values []uint32 // those that are as short as a VLAN tag, which are read together
+	var short []block
+	for _, r := range slices.Backward(l.opt.Table.Header(header.Ether).Next.Rules) {
+		switch h := l.opt.Table.Header(r.To); {
+		case h.Class != header.Tag:
+		case h.Min == read.h.Min:
+			values = append(values, r.Value)
+			short = append(short, l.overTag(read.of(h), again, next))
+		default:
+			n = l.add(nil, ir.Eq, ir.Type, ir.Imm(r.Value), l.overTag(l.read(h, read.addr), again, next), n)
 		}
 	}
-	n := next
-	for range header.MaxTags {
-		tag := l.within(addr{ir.L3, 0}, h.Min, l.do(n,
-			load(ir.Type, addr{ir.L3, uint32(f.Off)}, f.Size), op(ir.Add, ir.L3, ir.L3, h.Fixed)), next)
-		n = l.among(ir.Type, types, slices.Repeat([]block{tag}, len(types)), next)
+	n = l.among(ir.Type, values, slices.Repeat([]block{read.loaded(l.oneOf(ir.Type, values, short), next)}, len(values)), n)
+	l.loop(head, n)
+	// Most packets have none.
+	types := ipTypes()
+	return l.among(ir.Type, types, slices.Repeat([]block{next}, len(types)), l.do(head, mov(ir.Ext, 0)))
+}
+
+// overTag builds the walk over one tag at L3: to again where another one may follow,
+// else to next. If it is cut or malformed, Type stays what led here.
+func (l *lowerer) overTag(at reading, again, next block) block {
+	h, end := at.h, at.plus(at.h.Fixed)
+	to := func(n block, code ...ir.Instr) block { return l.do(n, append(code, end.mov(ir.L3))...) }
+	f, ok := h.Field(h.Next.By)
+	var n block
+	if ok && carriesTypes(h) {
+		n = to(again, at.field(ir.Type, f)...)
+	} else {
+		n = l.rules(at, end, ir.T2, to(next, mov(ir.Type, 0)), func(r header.Rule) block {
+			switch {
+			case r.To == h.ID: // and Type stays
+				return to(again)
+			case l.opt.Table.Header(r.To).Class == header.Tag:
+				return to(again, mov(ir.Type, startType(r.To)))
+			}
+			return to(next, mov(ir.Type, startType(r.To)))
+		})
+		if ok {
+			n = l.do(n, at.field(ir.T2, f)...)
+		}
 	}
-	return n
+	return at.there(n, next)
+}
+
+// carriesTypes reports whether the header names what follows by an EtherType, whatever
+// that is.
+func carriesTypes(h *header.Header) bool { return h.Next.By == "type" }
+
+// linkTunnels returns the types of the tunnel headers that stand where a network header
+// could, and the headers.
+func (l *lowerer) linkTunnels() (types []uint32, ids []header.ID) {
+	for _, id := range []header.ID{header.Ether, header.MPLS} {
+		from := l.opt.Table.Header(id)
+		if from == nil {
+			continue
+		}
+		for _, r := range from.Next.Rules {
+			if h := l.opt.Table.Header(r.To); h != nil && h.Class == header.Tunnel && !slices.Contains(ids, r.To) {
+				types, ids = append(types, startType(r.To)), append(ids, r.To)
+			}
+		}
+	}
+	return types, ids
 }
 
 // toTransport builds the walk over the network header at L3, and the extension
 // headers behind it: it sets Proto and L4 and goes to next. Where there is no
 // transport header, because something is cut, or in a fragment other than the
-// first, L4 is Absent, and it goes to none.
+// first, L4 is Absent, and it goes to none. A tunnel header that stands where a
+// network header could is taken for the transport header: Proto is its type, which is
+// no IP protocol.
 func (l *lowerer) toTransport(next, none block) block {
 	bad := l.do(none, mov(ir.Proto, noProto), mov(ir.L4, ir.Absent))
 	ip, ip6 := l.opt.Table.Header(header.IP), l.opt.Table.Header(header.IP6)
@@ -172,8 +240,11 @@ func (l *lowerer) toTransport(next, none block) block {
 			behindIP = l.add(nil, ir.Eq, ir.Proto, ir.Imm(r.Value), extensions, behindIP)
 		}
 	}
+	types, _ := l.linkTunnels()
+	tunnel := l.do(next, move(ir.Proto, ir.Type), move(ir.L4, ir.L3))
+	n := l.among(ir.Type, types, slices.Repeat([]block{tunnel}, len(types)), bad)
 	return l.among(ir.Type, []uint32{header.TypeIP, header.TypeIP6},
-		[]block{l.over(ip, ir.L3, behindIP, none, bad), l.over(ip6, ir.L3, extensions, none, bad)}, bad)
+		[]block{l.over(l.read(ip, addr{ir.L3, 0}), behindIP, none, bad), l.over(l.read(ip6, addr{ir.L3, 0}), extensions, none, bad)}, n)
 }
 
 // extensions builds the loop over extension headers.
@@ -184,67 +255,66 @@ func (l *lowerer) extensions(rules []header.Rule, next, none block) block {
 	}
 	head := l.head(carried | l.reads(next) | l.reads(none))
 	again := l.add(nil, ir.Again, ir.Ext, ir.Imm(header.MaxExtensions-1), head, next)
-	n := next
-	for _, r := range slices.Backward(rules) {
-		if h := l.opt.Table.Header(r.To); h.Class == header.Extension {
-			n = l.add(nil, ir.Eq, ir.Proto, ir.Imm(r.Value), l.over(h, ir.L4, again, none, l.do(none, mov(ir.L4, ir.Absent))), n)
+	absent := l.do(none, mov(ir.L4, ir.Absent))
+	// All of them have so much in common that they are read together.
+	var kinds []header.Rule
+	for _, r := range rules {
+		if l.opt.Table.Header(r.To).Class == header.Extension {
+			kinds = append(kinds, r)
 		}
 	}
-	l.loop(head, n)
+	var values []uint32
+	var to []block
+	at := l.read(l.opt.Table.Header(kinds[0].To), addr{ir.L4, 0}).share()
+	for _, r := range kinds {
+		values = append(values, r.Value)
+		to = append(to, l.over(at.of(l.opt.Table.Header(r.To)), again, none, absent))
+	}
+	over := at.loaded(l.oneOf(ir.Proto, values, to), absent)
+	l.loop(head, l.among(ir.Proto, values, slices.Repeat([]block{over}, len(values)), next))
 	return l.do(head, mov(ir.Ext, 0))
 }
 
-// over builds the walk over the header at the offset in base: it sets Proto and L4,
+// oneOf is among for a register that has one of the values: no test is needed for the block that
+// most of them lead to.
+func (l *lowerer) oneOf(r ir.Reg, values []uint32, to []block) block {
+	times := map[block]int{}
+	most := to[0]
+	for _, n := range to {
+		if times[n]++; times[n] > times[most] {
+			most = n
+		}
+	}
+	n := most
+	for i, v := range values {
+		if to[i] != most {
+			n = l.add(nil, ir.Eq, r, ir.Imm(v), to[i], n)
+		}
+	}
+	return n
+}
+
+// over builds the walk over a network or extension header: it sets Proto and L4,
 // and goes to next, or to later behind a fragment other than the first, with L4 Absent. What
 // is cut or malformed goes to bad.
-func (l *lowerer) over(h *header.Header, base ir.Reg, next, later, bad block) block {
-	at := addr{base, 0}
+func (l *lowerer) over(at reading, next, later, bad block) block {
+	h, base := at.h, at.reg
 	f, _ := h.Field(h.Next.By)
-	proto := load(ir.Proto, at.plus(uint32(f.Off)), f.Size)
+	proto := at.field(ir.Proto, f)
 	var n block
 	if h.Fixed < h.Min { // the length may come out as too short: an IHL below 5
-		n = l.do(next, proto, ir.Instr{Op: ir.Add, Dst: ir.L4, A: base, B: ir.R(ir.T2)})
-		n = l.add(append([]ir.Instr{mov(ir.T2, h.Fixed)}, terms(h.Len, at, ir.T2)...), ir.Ge, ir.T2, ir.Imm(h.Min), n, bad)
+		n = l.do(next, append(proto, ir.Instr{Op: ir.Add, Dst: ir.L4, A: base, B: ir.R(ir.T2)})...)
+		n = l.add(append([]ir.Instr{mov(ir.T2, h.Fixed)}, at.terms(h.Len, ir.T2)...), ir.Ge, ir.T2, ir.Imm(h.Min), n, bad)
 	} else {
-		// L4 may be the base, which the loads still need.
-		code := append([]ir.Instr{at.plus(h.Fixed).mov(ir.T2)}, terms(h.Len, at, ir.T2)...)
-		n = l.do(next, append(code, proto, ir.Instr{Op: ir.Mov, Dst: ir.L4, A: ir.NoReg, B: ir.R(ir.T2)})...)
+		n = l.do(next, slices.Concat([]ir.Instr{at.plus(h.Fixed).mov(ir.L4)}, at.terms(h.Len, ir.L4), proto)...)
 	}
 	if h.Later.Size > 0 {
-		later := l.do(later, proto, mov(ir.L4, ir.Absent))
-		n = l.fragment(h, base, n, later)
+		n = l.fragment(at, n, l.do(later, append(at.field(ir.Proto, f), mov(ir.L4, ir.Absent))...))
 	}
-	return l.within(at, h.Min, l.valid(h, at, n, bad), bad)
+	return at.there(n, bad)
 }
 
-// terms returns the code that adds length terms of the header at a to sum.
-func terms(ts []header.LenTerm, a addr, sum ir.Reg) []ir.Instr {
-	var code []ir.Instr
-	for _, t := range ts {
-		code = append(code, load(ir.T0, a.plus(uint32(t.Off)), t.Size))
-		r := ir.T0
-		if t.Mask != 1<<(8*uint64(t.Size))-1 {
-			code = append(code, op(ir.And, ir.T1, r, t.Mask))
-			r = ir.T1
-		}
-		shift := ir.Shl
-		if t.Shift < 0 {
-			shift = ir.Shr
-		}
-		code = append(code, op(shift, ir.T1, r, uint32(max(t.Shift, -t.Shift))),
-			ir.Instr{Op: ir.Add, Dst: sum, A: sum, B: ir.R(ir.T1)})
-	}
-	return code
-}
-
-// valid builds the tests that there is such a header at a.
-func (l *lowerer) valid(h *header.Header, a addr, yes, no block) block {
-	for _, v := range slices.Backward(h.Valid) {
-		yes = l.test(v, a, yes, no)
-	}
-	return yes
-}
-
+// test builds a test of the bytes at a, which must be within the packet.
 func (l *lowerer) test(t header.Test, a addr, yes, no block) block {
 	if t.Size == 0 {
 		return yes
@@ -252,83 +322,207 @@ func (l *lowerer) test(t header.Test, a addr, yes, no block) block {
 	return l.equals(a.plus(uint32(t.Off)), t.Size, t.Mask, t.Value, yes, no)
 }
 
-// tunnel builds the test for a tunnel header at L4: it sets Cur and Type to
-// where and how the next level starts. Where a primitive has found its tunnel, and
-// cannot tell what is in it, Cur is Absent.
-func (l *lowerer) tunnel(s selector, yes, no block) block {
-	udp := l.opt.Table.Header(header.UDP)
-	port, _ := udp.Field(udp.Next.By)
-	behindUDP := no
-	for _, r := range slices.Backward(udp.Next.Rules) {
-		behindUDP = l.add(nil, ir.Eq, ir.T0, ir.Imm(r.Value), l.into(r.To, addr{ir.L4, udp.Fixed}, s, yes, no), behindUDP)
+// peek builds the test of what is at a, which need not be within the packet.
+func (l *lowerer) peek(t header.Test, a addr, yes, no block) block {
+	if t.Size == 0 {
+		return yes
 	}
-	at := addr{ir.L4, uint32(port.Off)}
-	behindUDP = l.within(addr{ir.L4, 0}, udp.Min, l.do(behindUDP, load(ir.T0, at, port.Size)), no)
+	return l.within(a, uint32(t.Off)+uint32(t.Size), l.test(t, a, yes, no), no)
+}
 
-	n := no
-	for _, r := range slices.Backward(l.opt.Table.Header(header.IP).Next.Rules) {
-		switch h := l.opt.Table.Header(r.To); {
-		case r.To == header.UDP:
-			n = l.among(ir.Proto, []uint32{r.Value}, []block{behindUDP}, n)
-		case h.Class == header.Tunnel:
-			n = l.among(ir.Proto, []uint32{r.Value}, []block{l.into(r.To, addr{ir.L4, 0}, s, yes, no)}, n)
+// rules builds the branches by what a header that ends at end says follows it. The field that Next.By names is in the register by.
+func (l *lowerer) rules(at reading, end addr, by ir.Reg, unknown block, to func(r header.Rule) block) block {
+	n := unknown
+	rules := at.h.Next.Rules
+	for i := len(rules) - 1; i >= 0; i-- {
+		// The If that several rules have in a row is tested once.
+		r := rules[i]
+		others := n
+		for ; i >= 0 && rules[i].If == r.If && rules[i].Value == r.Value; i-- {
+			hit := unknown
+			if rules[i].To != header.None {
+				hit = to(rules[i])
+			}
+			n = l.peek(rules[i].Peek, end, hit, n)
+		}
+		i++
+		n = at.test(r.If, n, others)
+		if at.h.Next.By != "" {
+			n = l.add(nil, ir.Eq, by, ir.Imm(r.Value), n, others)
 		}
 	}
 	return n
 }
 
-// into builds the test for one tunnel header at a.
-func (l *lowerer) into(id header.ID, a addr, s selector, yes, no block) block {
-	h := l.opt.Table.Header(id)
-	if s.walk {
-		n := l.payload(h, a, yes, no)
-		return l.within(a, h.Min, l.valid(h, a, n, no), no)
+// tunnel builds the test for a tunnel header at L4, behind what Proto says, and goes
+// to yes with Cur and Type set to where and how the next level starts. Where a
+// primitive has found its tunnel, and cannot tell what is in it, Cur is Absent. L4 is
+// changed, but for a selector with test set.
+func (l *lowerer) tunnel(s selector, yes, no block) block {
+	if s.test {
+		yes, no = l.do(yes, move(ir.L4, ir.Ext)), l.do(no, move(ir.L4, ir.Ext))
 	}
-	// It may carry another one on the same level, as GRE does ERSPAN.
-	n := l.carried(h, a, no, func(r header.Rule, at addr) block {
-		if l.opt.Table.Header(r.To).Class == header.Tunnel {
-			return l.into(r.To, at, s, yes, no)
+	// by builds the branches by the values in a register; what they lead to is at L4.
+	by := func(reg ir.Reg, rules []header.Rule) block {
+		groups, together := l.group(rules)
+		n := no
+		if len(together) > 0 {
+			at := l.read(l.opt.Table.Header(together[0].To), addr{ir.L4, 0}).share()
+			for _, r := range slices.Backward(together) {
+				n = l.add(nil, ir.Eq, reg, ir.Imm(r.Value), l.into(at.of(l.opt.Table.Header(r.To)), s, yes, no), n)
+			}
+			n = at.loaded(n, no)
 		}
-		return no
-	})
+		for _, g := range slices.Backward(groups) {
+			n = l.add(nil, ir.Eq, reg, ir.Imm(g[0].Value), l.sameValue(g, s, yes, no), n)
+		}
+		return n
+	}
+	udp := l.opt.Table.Header(header.UDP)
+	port, _ := udp.Field(udp.Next.By)
+	behindUDP := l.within(addr{ir.L4, 0}, udp.Min, l.do(by(ir.T0, udp.Next.Rules),
+		load(ir.T0, addr{ir.L4, uint32(port.Off)}, port.Size), addr{ir.L4, udp.Fixed}.mov(ir.L4)), no)
+
+	var rules []header.Rule
+	n := no
+	for _, r := range l.opt.Table.Header(header.IP).Next.Rules {
+		if l.opt.Table.Header(r.To).Class == header.Tunnel {
+			rules = append(rules, r)
+		}
+	}
+	types, ids := l.linkTunnels()
+	for i, typ := range types {
+		rules = append(rules, header.Rule{Value: typ, To: ids[i]})
+	}
+	n = l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoUDP), behindUDP, by(ir.Proto, rules))
+	if s.test {
+		n = l.do(n, move(ir.Ext, ir.L4))
+	}
+	return n
+}
+
+// group divides rules to tunnel headers by their values. Of those with a value of their own
+// together has headers that are equally long and can be read together; what else stands
+// at a packet's place is then no longer asked for.
+func (l *lowerer) group(rules []header.Rule) (groups [][]header.Rule, together []header.Rule) {
+	for _, r := range rules {
+		if l.opt.Table.Header(r.To).Class != header.Tunnel {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g []header.Rule) bool { return g[0].Value == r.Value })
+		if i < 0 {
+			groups = append(groups, []header.Rule{r})
+		} else {
+			groups[i] = append(groups[i], r)
+		}
+	}
+	common := func(g []header.Rule) bool {
+		h := l.opt.Table.Header(g[0].To)
+		return len(g) == 1 && h.Min == 8 && l.read(h, addr{ir.L4, 0}).short()
+	}
+	for _, g := range groups {
+		if common(g) {
+			together = append(together, g[0])
+		}
+	}
+	if len(together) < 2 {
+		return groups, nil
+	}
+	return slices.DeleteFunc(groups, common), together
+}
+
+// sameValue builds the test for the tunnel headers that rules with the same value lead to.
+func (l *lowerer) sameValue(rules []header.Rule, s selector, yes, no block) block {
+	n := no
+	for _, r := range slices.Backward(rules) {
+		at := l.read(l.opt.Table.Header(r.To), addr{ir.L4, 0})
+		n = l.peek(r.Peek, at.addr, l.into(at, s, yes, no), n)
+	}
+	return n
+}
+
+// into builds the test for one tunnel header at L4, which may carry another one on
+// the same level, as GRE does ERSPAN.
+func (l *lowerer) into(at reading, s selector, yes, no block) block {
+	if s.walk {
+		return l.payload(at, yes, no)
+	}
+	h := at.h
+	n := no
+	if l.leadsTo(h, s) {
+		n = l.carried(at, ir.T2, no, func(r header.Rule) block {
+			if l.opt.Table.Header(r.To).Class == header.Tunnel {
+				return l.do(l.into(l.read(l.opt.Table.Header(r.To), at.addr), s, yes, no), move(ir.L4, ir.Cur))
+			}
+			return no
+		})
+	}
 	if s.matches(h) {
 		found := yes
 		if !s.test { // what is in it no longer matters for that
-			found = l.payload(h, a, yes, l.do(yes, mov(ir.Cur, ir.Absent), mov(ir.Type, 0)))
+			found = l.payload(at, yes, l.do(yes, mov(ir.Cur, ir.Absent), mov(ir.Type, 0)))
 		}
-		n = l.identified(h, a, *s.tunnel, found, n)
+		n = l.identified(h, at.addr, *s.tunnel, found, n)
 	}
-	return l.within(a, h.Min, l.valid(h, a, n, no), no)
+	return l.sound(at, n, no)
 }
 
-// payload builds the computation of Cur and Type behind the tunnel header at a.
-func (l *lowerer) payload(h *header.Header, a addr, yes, unknown block) block {
-	return l.carried(h, a, unknown, func(r header.Rule, at addr) block {
-		if l.opt.Table.Header(r.To).Class == header.Tunnel {
-			return l.into(r.To, at, selector{walk: true}, yes, unknown)
-		}
-		return l.do(yes, mov(ir.Type, startType(r.To)))
+// sound builds the test that a tunnel header is there and right. Where its length may
+// come out as too short, that is left in Cur.
+func (l *lowerer) sound(at reading, yes, no block) block {
+	if h := at.h; h.Fixed < h.Min {
+		yes = l.add(append([]ir.Instr{mov(ir.Cur, h.Fixed)}, at.terms(h.Len, ir.Cur)...), ir.Ge, ir.Cur, ir.Imm(h.Min), yes, no)
+	}
+	return at.there(yes, no)
+}
+
+// leadsTo reports whether the header may carry a tunnel header on the same level that the
+// selector matches.
+func (l *lowerer) leadsTo(h *header.Header, s selector) bool {
+	return slices.ContainsFunc(h.Next.Rules, func(r header.Rule) bool {
+		next := l.opt.Table.Header(r.To)
+		return next != nil && next.Class == header.Tunnel && (s.matches(next) || l.leadsTo(next, s))
 	})
 }
 
-// carried computes Cur, the end of the header at a, and branches by what the
-// header says follows it.
-func (l *lowerer) carried(h *header.Header, a addr, unknown block, to func(r header.Rule, at addr) block) block {
-	n := unknown
-	for _, r := range slices.Backward(h.Next.Rules) {
-		hit := to(r, addr{ir.Cur, 0})
-		hit = l.test(r.If, a, hit, n)
-		if h.Next.By == "" {
-			n = hit
-		} else {
-			n = l.add(nil, ir.Eq, ir.T2, ir.Imm(r.Value), hit, n)
+// payload builds the walk over the tunnel header at L4 and its parts: it sets Cur and
+// Type, or goes to unknown.
+func (l *lowerer) payload(at reading, yes, unknown block) block {
+	h := at.h
+	var head, again block
+	if h.Repeats() {
+		head = l.head(set(ir.L4, ir.Ext) | l.reads(yes) | l.reads(unknown))
+		again = l.add(nil, ir.Again, ir.Ext, ir.Imm(header.MaxRepeats-1), head, unknown)
+	}
+	n := l.carried(at, ir.Type, unknown, func(r header.Rule) block {
+		switch next := l.opt.Table.Header(r.To); {
+		case next == h:
+			return l.do(again, move(ir.L4, ir.Cur))
+		case !next.Starts():
+			return l.do(l.payload(l.read(next, at.addr), yes, unknown), move(ir.L4, ir.Cur))
 		}
+		return l.do(yes, mov(ir.Type, startType(r.To)))
+	})
+	n = l.sound(at, n, unknown)
+	if h.Repeats() {
+		l.loop(head, n)
+		n = l.do(head, mov(ir.Ext, 0))
 	}
-	code := append([]ir.Instr{a.plus(h.Fixed).mov(ir.Cur)}, terms(h.Len, a, ir.Cur)...)
+	return n
+}
+
+// carried computes Cur, the end of a header that is sound, and branches by what it says
+// follows it; by is a register for that.
+func (l *lowerer) carried(at reading, by ir.Reg, unknown block, to func(r header.Rule) block) block {
+	h := at.h
+	n := l.rules(at, addr{ir.Cur, 0}, by, unknown, to)
 	if f, ok := h.Field(h.Next.By); ok {
-		code = append(code, load(ir.T2, a.plus(uint32(f.Off)), f.Size))
+		n = l.do(n, at.field(by, f)...)
 	}
-	return l.do(n, code...)
+	if h.Fixed < h.Min {
+		return l.do(n, ir.Instr{Op: ir.Add, Dst: ir.Cur, A: ir.Cur, B: ir.R(ir.L4)})
+	}
+	return l.do(n, append([]ir.Instr{at.plus(h.Fixed).mov(ir.Cur)}, at.terms(h.Len, ir.Cur)...)...)
 }
 
 // identified builds the test of a primitive's identifier.
@@ -376,7 +570,7 @@ func (l *lowerer) field(h *header.Header, name string, a addr, t tunnel, yes, no
 	at := a.plus(uint32(f.Off))
 	var code []ir.Instr
 	if len(f.Pos) > 0 {
-		code = append([]ir.Instr{at.mov(ir.T2)}, terms(f.Pos, a, ir.T2)...)
+		code = append([]ir.Instr{at.mov(ir.T2)}, l.read(h, a).terms(f.Pos, ir.T2)...)
 		at = addr{ir.T2, 0}
 	}
 	var n block
@@ -392,3 +586,6 @@ func (l *lowerer) field(h *header.Header, name string, a addr, t tunnel, yes, no
 	n = l.within(at, uint32(f.Size), n, no)
 	return l.test(f.If, a, l.do(n, code...), no)
 }
+
+// move returns the instruction that copies a register.
+func move(to, from ir.Reg) ir.Instr { return ir.Instr{Op: ir.Mov, Dst: to, A: ir.NoReg, B: ir.R(from)} }

@@ -48,7 +48,7 @@ func expr(ctx context.Context, std stdio, args []string) int {
 	}
 	plain := filter.PlainOptions{
 		Options: filter.Options{
-			LinkType: opt.LinkType, Table: header.New(opt.Ports), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
+			LinkType: opt.LinkType, Table: header.New(opt.Ports).Only(header.Common), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
 		},
 		Tags: opt.Tags, Extensions: opt.Extensions, OuterOnly: opt.OuterOnly,
 	}

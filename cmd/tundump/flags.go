@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -289,12 +290,14 @@ func flagTable() []flag {
 			help: "UDP ports taken for VXLAN (4789,8472)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.VXLAN })},
 		{name: "geneve-port", arg: "LIST", group: groupTunnel,
 			help: "UDP ports taken for Geneve (6081)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.Geneve })},
-		{name: "gtp-port", arg: "LIST", group: groupTunnel, later: true,
-			help: "UDP ports taken for GTP-U (2152)"},
-		{name: "gpe-port", arg: "LIST", group: groupTunnel, later: true,
-			help: "UDP ports taken for VXLAN-GPE (4790)"},
-		{name: "fou-port", arg: "PORT=WHAT", group: groupTunnel, later: true,
-			help: "what follows that UDP port: gue, gre, ipip, ...; repeatable"},
+		{name: "gtp-port", arg: "LIST", group: groupTunnel,
+			help: "UDP ports taken for GTP-U (2152)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.GTP })},
+		{name: "gpe-port", arg: "LIST", group: groupTunnel,
+			help: "UDP ports taken for VXLAN-GPE (4790)", set: ports(func(o *Options) *[]uint16 { return &o.Ports.GPE })},
+		{name: "fou-port", arg: "PORT=WHAT", group: groupTunnel,
+			help: "what follows that UDP port: gue, gre, ipip, ...; repeatable", set: func(o *Options, v string) error {
+				return addFOU(&o.Ports.FOU, v, systemNames{context.Background(), "/etc"}.Protocol)
+			}},
 
 		{name: "help", letter: "h", group: groupOther, tcpdump: true,
 			help: "this", set: on(func(o *Options) { o.Help = true })},

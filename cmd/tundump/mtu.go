@@ -153,7 +153,7 @@ func (o mtuOptions) report() (mtuReport, error) {
 		r.UnderlayInterface = under.Attrs().Name
 		r.Underlay = min(under.Attrs().MTU, stack.MaxPacket) // the loopback interface's is more
 	}
-	s, err := stack.Parse(header.New(header.DefaultPorts()), r.Stack)
+	s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), r.Stack)
 	if err != nil {
 		return r, err
 	}

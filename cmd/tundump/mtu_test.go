@@ -85,7 +85,7 @@ func TestTunnelOf(t *testing.T) {
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(tunnel{})); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
-		s, err := stack.Parse(header.New(header.DefaultPorts()), got.stack)
+		s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), got.stack)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -315,7 +315,7 @@ type wire struct {
 // listen opens a socket that sees what goes out of an interface.
 func listen(t *testing.T, l *lab.Lab, ns, device string) *wire {
 	t.Helper()
-	w := &wire{fd: -1, table: header.New(header.DefaultPorts())}
+	w := &wire{fd: -1, table: header.New(header.DefaultPorts()).Only(header.Common)}
 	err := l.In(ns, func() error {
 		dev, err := net.InterfaceByName(device)
 		if err != nil {

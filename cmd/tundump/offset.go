@@ -44,7 +44,7 @@ func offset(ctx context.Context, std stdio, args []string) int {
 		report(std.err, err)
 		return wrong
 	}
-	table := header.New(opt.Ports)
+	table := header.New(opt.Ports).Only(header.Common)
 	switch {
 	case opt.Help:
 		_, err = io.WriteString(std.out, offsetUsage)

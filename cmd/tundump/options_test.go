@@ -66,6 +66,10 @@ func TestParseFlags(t *testing.T) {
 		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
 		{"--vxlan-port 1,65535 --vxlan-port 3", func(o *Options) { o.Ports.VXLAN = []uint16{1, 65535, 3} }},
 		{"--geneve-port=7,8", func(o *Options) { o.Ports.Geneve = []uint16{7, 8} }},
+		{"--gtp-port 9 --gpe-port 10,11", func(o *Options) { o.Ports.GTP, o.Ports.GPE = []uint16{9}, []uint16{10, 11} }},
+		{"--fou-port 7=gue --fou-port 8=gre --fou-port=9=0x4 --fou-port 10=ipv6", func(o *Options) {
+			o.Ports.FOU = []header.FOU{{Port: 7}, {Port: 8, Protocol: 47}, {Port: 9, Protocol: 4}, {Port: 10, Protocol: 41}}
+		}},
 		{"--follow-fragments", func(o *Options) { o.Fragments = filter.FollowAll }},
 		{"--follow-fragments --no-follow-fragments", func(o *Options) { o.Fragments = filter.FollowNone }},
 		{"-h", func(o *Options) { o.Help = true }},
@@ -81,7 +85,7 @@ func TestParseFlags(t *testing.T) {
 		{"len > 4 - 1", func(o *Options) { o.Expression = "len > 4 - 1" }},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
-			want := Options{SnapLen: 262144, Depth: 3, Fragments: filter.FollowTunnels, Ports: header.Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}}
+			want := Options{SnapLen: 262144, Depth: 3, Fragments: filter.FollowTunnels, Ports: header.DefaultPorts()}
 			tt.want(&want)
 			got, err := parseFlags("tundump", strings.Fields(tt.args))
 			if err != nil {
@@ -120,6 +124,11 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"--depth two", `option --depth: "two" is not a number`},
 		{"--vxlan-port 0", `option --vxlan-port: "0" is not a UDP port, 1 to 65535`},
 		{"--vxlan-port 4789,", `option --vxlan-port: "" is not a UDP port, 1 to 65535`},
+		{"--fou-port 7", `option --fou-port: "7" is not PORT=WHAT with a UDP port, 1 to 65535`},
+		{"--fou-port 0=gue", `option --fou-port: "0=gue" is not PORT=WHAT with a UDP port, 1 to 65535`},
+		{"--fou-port 7=tcp", `option --fou-port: "tcp" is no tunnel that tundump walks through: gue, gre, ipip, ipv6, etherip, l2tp and mpls-in-ip are`},
+		{"--fou-port 7=0", `option --fou-port: "0" is no tunnel that tundump walks through: gue, gre, ipip, ipv6, etherip, l2tp and mpls-in-ip are`},
+		{"--fou-port 7=nothing", `option --fou-port: "nothing" is neither gue nor an IP protocol`},
 		{"--geneve-port 65536", `option --geneve-port: "65536" is not a UDP port, 1 to 65535`},
 		{"-Q up", `option -Q: "up" is not one of in, out, inout`},
 		{"-j host_hiprec", `option -j: "host_hiprec" is not one of host, adapter, adapter_unsynced`},

@@ -38,11 +38,18 @@ type session struct {
 	flushNow   atomic.Bool    // SIGUSR2 has asked
 	privileges *privileges    // that are left; nil before they are dropped
 	inputs     []string       // the files that are read
+	// devicePorts are those of the tunnel devices here, as far as they were not taken for
+	// tunnels anyway.
+	devicePorts []uint16
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
 	std.err = onTerminal(std.err)
-	s := &session{ctx: ctx, std: std, opt: opt, table: header.New(opt.Ports)}
+	s := &session{ctx: ctx, std: std, opt: opt}
+	if opt.Read == "" && opt.ReadList == "" && opt.Dump == 0 {
+		s.opt.Ports, s.devicePorts = withPorts(opt.Ports, machinePorts())
+	}
+	s.table = header.New(s.opt.Ports)
 	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
 	return s
 }
@@ -219,10 +226,7 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 	opt := s.filterOptions(kind{link: header.LinkEthernet})
 	opt.Sets = s.filters.sets
 	if filter.UsesTunnels(s.opt.Expression, opt) {
-		tunnels = fmt.Sprintf(", tunnels to depth %d, VXLAN on %s", s.opt.Depth, enumerate(s.opt.Ports.VXLAN))
-		if geneve := s.opt.Ports.Geneve; !slices.Equal(geneve, header.DefaultPorts().Geneve) {
-			tunnels += ", Geneve on " + enumerate(geneve)
-		}
+		tunnels = fmt.Sprintf(", tunnels to depth %d, %s", s.opt.Depth, describePorts(s.opt.Ports, s.devicePorts))
 	}
 	var told []uint32
 	for _, in := range interfaces {

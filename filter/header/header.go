@@ -6,9 +6,11 @@
 // Every variable length is affine in masked fields, so a header is data:
 //
 //	length  = Fixed + Σ (field & Mask) << Shift        (>> -Shift if negative)
-//	next    = the first Rule whose Value equals the field named Next.By
+//	next    = the first Rule whose Value equals the field named Next.By,
+//	          and whose tests hold: of the header, and of what follows it
 //
-// All fields are in network byte order, all offsets and lengths in bytes.
+// What comes in a number that varies is a header that may follow itself: MPLS
+// labels, the extension headers of GTP-U. All fields are in network byte order, all offsets and lengths in bytes.
 package header
 
 import "strings"
@@ -45,15 +47,16 @@ type Class uint8
 
 const (
 	Link      Class = iota // starts a level and has addresses of its own: Ethernet, cooked captures
-	Tag                    // between link and network header: VLAN tags
+	Tag                    // between link and network header: VLAN tags, MPLS labels, PPPoE
 	Network                // IPv4, IPv6, ARP
 	Extension              // between the network header and the transport: IPv6 extension headers, AH
 	Transport              // TCP, UDP, SCTP, ICMP, ICMPv6
 	Tunnel                 // what follows belongs to the next level
+	Part                   // belongs to the tunnel header in front of it
 )
 
 func (c Class) String() string {
-	return [...]string{"link", "tag", "network", "extension", "transport", "tunnel"}[c]
+	return [...]string{"link", "tag", "network", "extension", "transport", "tunnel", "part"}[c]
 }
 
 // ID names a header of the table.
@@ -65,6 +68,8 @@ const (
 	SLL  // LINUX_SLL, cooked capture version 1
 	SLL2 // LINUX_SLL2, cooked capture version 2
 	VLAN
+	MPLS  // one label
+	PPPoE // of a session, and the PPP protocol field behind it
 	IP
 	IP6
 	ARP
@@ -83,21 +88,48 @@ const (
 	GRE
 	ERSPAN1 // nothing at all: a mirrored frame right behind a GRE header without sequence number
 	ERSPAN2
+	ERSPAN3
+	WCCP // a redirect header behind GRE's
+	PPTP // GRE version 1
 	VXLAN
+	GPE
 	Geneve
+	NSH
+	GTP
+	GTPSeq // its sequence and N-PDU numbers, if no extension header can follow
+	GTPOpt // those, but for the byte that says which extension header follows
+	GTPExt // that byte, and the extension header without its last one
+	GTPEnd // that byte, where it says that none follows
+	EtherIP
+	MPLSIP // nothing at all: the payload of IP protocol 137 and of UDP port 6635 is an MPLS label
+	L2TP
+	L2TPSub // the default sublayer of L2TPv3
+	HDLC    // PPP's address and control field
+	PPP     // its protocol field, of two bytes
+	PPP1    // that of one byte
+	Teredo  // nothing at all
+	TeredoAuth
+	TeredoOrigin
+	GUE
+	PBB
+	PW    // an Ethernet pseudowire's control word
+	PWRaw // nothing at all: an Ethernet frame right behind an MPLS label
 	NumIDs
 )
 
 // Rule is one line of "what may follow": the header To follows if the field
-// has this Value and If holds for the header itself.
+// has this Value, If holds for the header itself, and Peek for what follows: its
+// Off counts from the end of the header. To is None where nothing follows that
+// could be walked.
 type Rule struct {
 	Value uint32
 	If    Test
+	Peek  Test
 	To    ID
 }
 
 // Next says what follows a header: the first rule whose Value is that of the
-// field By. If By is empty, the first rule's To follows always.
+// field By and whose tests hold. If By is empty, there is no Value to compare.
 type Next struct {
 	By    string
 	Rules []Rule
@@ -143,22 +175,46 @@ func (h *Header) Field(name string) (f *Field, ok bool) {
 // Constant reports whether the header always has the length Fixed.
 func (h *Header) Constant() bool { return len(h.Len) == 0 }
 
+// Starts reports whether a level may start with the header, where it follows a tunnel.
+func (h *Header) Starts() bool { return h.Class != Tunnel && h.Class != Part }
+
+// Repeats reports whether the header may follow itself.
+func (h *Header) Repeats() bool {
+	for _, r := range h.Next.Rules {
+		if r.To == h.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // Ports lists the UDP destination ports by which tunnels are recognised.
 type Ports struct {
-	VXLAN, Geneve []uint16
+	VXLAN, GPE, Geneve, GTP []uint16
+	// FOU has no ports by default, there are none that IANA gave it. They come
+	// before all others.
+	FOU []FOU
+}
+
+// FOU is a port of foo-over-UDP: behind the UDP header is what would be behind an
+// IP header with the protocol, or a GUE header.
+type FOU struct {
+	Port     uint16
+	Protocol uint8 // one for which TunnelProtocol holds; 0 for GUE
 }
 
 // DefaultPorts returns IANA's ports, and 8472, which Linux used for VXLAN
 // before it had one.
 func DefaultPorts() Ports {
-	return Ports{VXLAN: []uint16{4789, 8472}, Geneve: []uint16{6081}}
+	return Ports{VXLAN: []uint16{4789, 8472}, GPE: []uint16{4790}, Geneve: []uint16{6081}, GTP: []uint16{2152}}
 }
 
 // Limits of a walk, so that no packet makes it long. A header beyond them ends
 // the walk.
 const (
-	MaxTags       = 4 // VLAN tags in front of one network header
+	MaxTags       = 4 // VLAN tags, MPLS labels and the like in front of one network header
 	MaxExtensions = 6 // extension headers in front of one transport header
+	MaxRepeats    = 3 // parts of one kind in a tunnel header
 	MaxDepth      = 8 // tunnel levels
 	DefaultDepth  = 3
 )
@@ -170,22 +226,69 @@ type Table struct {
 	headers [NumIDs]Header
 }
 
-// Header returns the table's entry; None and values out of range have none and
-// return nil.
+// Header returns the table's entry; it is nil for None, values out of range, and what
+// Only has left out.
 func (t *Table) Header(id ID) *Header {
-	if id == None || id >= NumIDs {
+	if id == None || id >= NumIDs || t.headers[id].ID != id {
 		return nil
 	}
 	return &t.headers[id]
 }
 
-// All returns every header, in the order of their IDs.
+// All returns every header of the table, in the order of their IDs.
 func (t *Table) All() []*Header {
 	all := make([]*Header, 0, NumIDs-1)
 	for id := None + 1; id < NumIDs; id++ {
-		all = append(all, &t.headers[id])
+		if h := t.Header(id); h != nil {
+			all = append(all, h)
+		}
 	}
 	return all
+}
+
+// Only returns the table without those headers of the classes Tag, Tunnel and Part for
+// which keep does not hold.
+func (t *Table) Only(keep func(*Header) bool) *Table {
+	only := *t
+	for i := range only.headers {
+		if !kept(&only.headers[i], keep) {
+			only.headers[i] = Header{}
+			continue
+		}
+		next := &only.headers[i].Next
+		rules := next.Rules
+		next.Rules = nil
+		for i, r := range rules {
+			// The last rule of a value is for what those before it do not tell.
+			if i+1 < len(rules) && next.By != "" && r.Peek != (Test{}) && rules[i+1].Value == r.Value && !kept(t.Header(rules[i+1].To), keep) {
+				continue
+			}
+			if kept(t.Header(r.To), keep) {
+				next.Rules = append(next.Rules, r)
+			}
+		}
+	}
+	return &only
+}
+
+// Common reports whether the header is one of a short choice: VLAN tags, GRE, VXLAN, Geneve, IP
+// in IP, ERSPAN I and II. It is for Only.
+func Common(h *Header) bool {
+	switch h.ID {
+	case VLAN, GRE, VXLAN, Geneve, IPIP, IPIP6, ERSPAN1, ERSPAN2:
+		return true
+	}
+	return false
+}
+
+func kept(h *Header, keep func(*Header) bool) bool {
+	switch {
+	case h == nil:
+		return true
+	case h.Class == Tag || h.Class == Tunnel || h.Class == Part:
+		return keep(h)
+	}
+	return true
 }
 
 // LinkType is a pcap link-layer type, a LINKTYPE_ value

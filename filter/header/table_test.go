@@ -6,17 +6,20 @@ import (
 	"testing"
 
 	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/testdata/random"
 )
 
 // TestReachable checks that there is a way to every header of the table.
 func TestReachable(t *testing.T) {
-	table := header.New(header.DefaultPorts())
+	table := header.New(random.Ports())
 	found := map[header.ID]bool{}
 	var visit func(rules []header.Rule)
 	visit = func(rules []header.Rule) {
 		for _, r := range rules {
-			if h := table.Header(r.To); h == nil {
+			if h := table.Header(r.To); h == nil && r.To != header.None {
 				t.Errorf("a rule leads to ID %d", r.To)
+			} else if h == nil {
+				continue
 			} else if !found[r.To] {
 				found[r.To] = true
 				visit(h.Next.Rules)
@@ -49,13 +52,14 @@ func TestReachable(t *testing.T) {
 // RFCs.
 var longest = map[header.ID]uint32{
 	header.IP: 60, header.HopOpts: 2048, header.Routing: 2048, header.DstOpts: 2048, header.AH: 1028,
-	header.TCP: 60, header.GRE: 16, header.Geneve: 260,
+	header.TCP: 60, header.GRE: 16, header.Geneve: 260, header.ERSPAN3: 20, header.PPTP: 16, header.NSH: 252, header.GTPExt: 1020,
+	header.TeredoAuth: 523, header.GUE: 128,
 }
 
 // TestTable checks what the documentation of the types promises.
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
-	for _, h := range header.New(header.DefaultPorts()).All() {
+	for _, h := range header.New(random.Ports()).All() {
 		if h.Name == "" || names[h.Name] {
 			t.Errorf("%q is no name, or used twice", h.Name)
 		}
@@ -139,8 +143,11 @@ func TestTable(t *testing.T) {
 			if h.Next.By == "" && r.Value != 0 {
 				t.Errorf("%s: a rule compares %d with nothing", h.Name, r.Value)
 			}
+			if p := r.Peek; p.Size > 4 || p.Value&^p.Mask != 0 || bits.Len32(p.Mask) > 8*int(p.Size) || p.Size > 0 && p.Mask == 0 {
+				t.Errorf("%s: what follows can never be that, or is always: %+v", h.Name, p)
+			}
 			r.To = header.None
-			if seen[r] || seen[header.Rule{Value: r.Value}] {
+			if seen[r] || seen[header.Rule{Value: r.Value}] || seen[header.Rule{Value: r.Value, If: r.If}] {
 				t.Errorf("%s: the rule for %#x is not the first", h.Name, r.Value)
 			}
 			seen[r] = true
@@ -151,18 +158,23 @@ func TestTable(t *testing.T) {
 // TestClasses checks that the headers make levels: link, tags, network,
 // extensions, transport, tunnel, in this order.
 func TestClasses(t *testing.T) {
-	table := header.New(header.DefaultPorts())
+	table := header.New(random.Ports())
 	may := map[header.Class][]header.Class{
-		header.Link:      {header.Tag, header.Network},
-		header.Tag:       {header.Tag, header.Network},
+		header.Link:      {header.Tag, header.Network, header.Tunnel},
+		header.Tag:       {header.Tag, header.Network, header.Tunnel},
 		header.Network:   {header.Extension, header.Transport, header.Tunnel},
 		header.Extension: {header.Extension, header.Transport, header.Tunnel},
 		header.Transport: {header.Tunnel},
-		header.Tunnel:    {header.Tunnel, header.Link, header.Network},
+		header.Tunnel:    {header.Tunnel, header.Part, header.Link, header.Tag, header.Network},
+		header.Part:      {header.Part, header.Link, header.Network},
 	}
 	for _, h := range table.All() {
 		for _, r := range h.Next.Rules {
-			if next := table.Header(r.To); !slices.Contains(may[h.Class], next.Class) {
+			next := table.Header(r.To)
+			if next == nil {
+				continue
+			}
+			if !slices.Contains(may[h.Class], next.Class) {
 				t.Errorf("%s, %v, is followed by %s, %v", h.Name, h.Class, next.Name, next.Class)
 			} else if h.Class == header.Tunnel && next.Class == header.Tunnel && len(next.Next.Rules) == 0 {
 				t.Errorf("%s carries %s, which carries nothing", h.Name, next.Name)
@@ -173,6 +185,9 @@ func TestClasses(t *testing.T) {
 		}
 		if _, ok := h.Field(h.TunnelID); h.TunnelID != "" && (!ok || h.Class != header.Tunnel) {
 			t.Errorf("%s: tunnel ID %q", h.Name, h.TunnelID)
+		}
+		if h.Repeats() && (h.Class != header.Tag && h.Class != header.Extension && h.Class != header.Part || h.Min == 0) {
+			t.Errorf("%s, %v, may follow itself", h.Name, h.Class)
 		}
 		if h.Min == 0 && (h.Class != header.Tunnel || h.Fixed != 0) {
 			t.Errorf("%s takes no room", h.Name)

@@ -30,7 +30,7 @@ func (t *Table) Walk(layers []Layer, link LinkType, data []byte, depth int) []La
 		}
 	}
 	var off uint32
-	var level, tags, extensions int
+	var level, tags, extensions, repeats int
 	for next != None {
 		h := t.Header(next)
 		l, ok := h.read(data, off)
@@ -51,13 +51,20 @@ func (t *Table) Walk(layers []Layer, link LinkType, data []byte, depth int) []La
 		if l.Later {
 			break
 		}
-		next = h.next(data, off)
+		next = h.next(data, off, l.End())
 		off = l.End()
-		if h.Class == Tunnel && next != None && t.Header(next).Class != Tunnel {
-			if level++; level > depth {
-				break
+		switch tunnel := h.Class == Tunnel || h.Class == Part; {
+		case next == h.ID && tunnel:
+			if repeats++; repeats == MaxRepeats {
+				return layers
 			}
-			tags, extensions = 0, 0
+		case next != None && tunnel && t.Header(next).Starts():
+			if level++; level > depth {
+				return layers
+			}
+			tags, extensions, repeats = 0, 0, 0
+		default:
+			repeats = 0
 		}
 	}
 	return layers
@@ -90,7 +97,7 @@ func (h *Header) read(data []byte, off uint32) (l Layer, ok bool) {
 
 // Follows returns what the layer says comes next, whether or not that is there:
 // None if it is nothing that the table knows.
-func (l Layer) Follows(data []byte) ID { return l.Header.next(data, l.Off) }
+func (l Layer) Follows(data []byte) ID { return l.Header.next(data, l.Off, l.End()) }
 
 // Holds reports whether the test holds for the layer.
 func (l Layer) Holds(data []byte, t Test) bool {
@@ -98,8 +105,8 @@ func (l Layer) Holds(data []byte, t Test) bool {
 	return ok
 }
 
-// next returns what follows the header at off, or None.
-func (h *Header) next(data []byte, off uint32) ID {
+// next returns what follows the header from off to end, or None.
+func (h *Header) next(data []byte, off, end uint32) ID {
 	var v uint32
 	if h.Next.By != "" {
 		f, ok := h.Field(h.Next.By)
@@ -112,7 +119,10 @@ func (h *Header) next(data []byte, off uint32) ID {
 		if h.Next.By != "" && r.Value != v {
 			continue
 		}
-		if ok, _ := r.If.holds(data, off); ok {
+		if ok, _ := r.If.holds(data, off); !ok {
+			continue
+		}
+		if ok, _ := r.Peek.holds(data, end); ok {
 			return r.To
 		}
 	}

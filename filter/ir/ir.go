@@ -547,13 +547,18 @@ func (p *Prog) Verify() error {
 }
 
 // body returns the blocks of the loop that block n, which ends with Again,
-// closes: those from its head on that lead to n.
+// closes: those from its head on that lead to n. Some do so only on another turn of
+// a loop inside, and such a block may stand behind n.
 func (p *Prog) body(n int) map[int]bool {
+	head := p.Blocks[n].True
 	in := map[int]bool{n: true}
-	for m := n - 1; m >= p.Blocks[n].True; m-- {
-		b := p.Blocks[m]
-		if in[b.True] && b.Cond != Again || in[b.False] && b.Cond != Always {
-			in[m] = true
+	for grown := true; grown; {
+		grown = false
+		for m := len(p.Blocks) - 1; m >= head; m-- {
+			b := p.Blocks[m]
+			if !in[m] && (in[b.True] && (b.Cond != Again || b.True > head) || in[b.False] && b.Cond != Always) {
+				in[m], grown = true, true
+			}
 		}
 	}
 	return in
@@ -586,7 +591,8 @@ func (p *Prog) Unroll() *Prog {
 		return s
 	}
 	at := map[string]int{}
-	var post []Block // in post-order, targets counted in that order too
+	var post []Block  // in post-order, targets counted in that order too
+	var live []uint32 // what each of them, or what it leads to, reads before it is written
 	var visit func(n int, left turns) int
 	// enter goes from a block of the loops in from to block to.
 	enter := func(to int, from []int, left turns) int {
@@ -624,11 +630,38 @@ func (p *Prog) Unroll() *Prog {
 				b.False = enter(p.Blocks[n].False, loops[n], left)
 			}
 		}
-		post = append(post, b)
+		// In the last turn much of what led to another one is not needed any more.
+		if b.True == b.False && b.Cond < Again {
+			b.Cond, b.A, b.B = Always, NoReg, Imm(0)
+		}
+		var after uint32
+		for _, to := range []int{b.True, b.False} {
+			if to >= 0 {
+				after |= live[to]
+			}
+		}
+		b.Reads(func(r Reg) { after |= 1 << r })
+		var code []Instr
+		for _, i := range slices.Backward(b.Code) {
+			if after>>i.Dst&1 == 1 {
+				after &^= 1 << i.Dst
+				i.Reads(func(r Reg) { after |= 1 << r })
+				code = append(code, i)
+			}
+		}
+		slices.Reverse(code)
+		if b.Code = code; b.Cond == Always && len(code) == 0 {
+			at[key] = b.True
+			return b.True
+		}
+		post, live = append(post, b), append(live, after)
 		at[key] = len(post) - 1
 		return len(post) - 1
 	}
-	enter(0, nil, nil)
+	to := enter(0, nil, nil)
+	if post = post[:max(to+1, 0)]; to < 0 {
+		post = append(post, Block{A: NoReg, B: Imm(0), True: to, False: to})
+	}
 	u := &Prog{Blocks: post, Sets: p.Sets}
 	slices.Reverse(u.Blocks)
 	for n := range u.Blocks {
@@ -638,7 +671,6 @@ func (p *Prog) Unroll() *Prog {
 			}
 		}
 	}
-	u.sweep()
 	return u
 }
 

@@ -28,7 +28,7 @@ func parse(t *testing.T, text string) *stack.Stack {
 	return s
 }
 
-func table() *header.Table { return header.New(header.DefaultPorts()) }
+func table() *header.Table { return header.New(header.DefaultPorts()).Only(header.Common) }
 
 // The builders below know the layouts from their RFCs, and not from the table.
 

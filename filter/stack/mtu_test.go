@@ -21,7 +21,7 @@ import (
 // cost parses a stack and returns what it costs.
 func cost(t *testing.T, text string, underlay int) *stack.Cost {
 	t.Helper()
-	s, err := stack.Parse(header.New(header.DefaultPorts()), text)
+	s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), text)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -95,7 +95,7 @@ func TestCostErrors(t *testing.T) {
 		{"ip6,ext=1272/ip", 1280, "an underlay MTU of 1280 is too small: 1312 bytes of overhead and an inner packet of 68 need 1380"},
 		{"ip/gre,key/ether", 65536, "an underlay MTU of 65536 is too large: an IP packet has at most 65535 bytes"},
 	} {
-		s, err := stack.Parse(header.New(header.DefaultPorts()), c.stack)
+		s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), c.stack)
 		if err != nil {
 			t.Errorf("%s: %v", c.stack, err)
 			continue
@@ -216,7 +216,7 @@ func randomStack(r *rand.Rand) (text string, overhead, header int, six bool) {
 // TestRandomPackets checks what must hold for any stack, underlay and inner packet.
 func TestRandomPackets(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	table := header.New(header.DefaultPorts())
+	table := header.New(header.DefaultPorts()).Only(header.Common)
 	var whole, fragmented, many, sixes, tooLong, tooSmall int
 	for range 20000 {
 		text, overhead, header, six := randomStack(r)
@@ -311,7 +311,7 @@ func kernelPackets(t *testing.T, name string) (packets [][]byte, walked [][]head
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := header.New(header.DefaultPorts())
+	table := header.New(header.DefaultPorts()).Only(header.Common)
 	for {
 		data, _, err := r.ReadPacketData()
 		if errors.Is(err, io.EOF) {

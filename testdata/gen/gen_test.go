@@ -67,6 +67,8 @@ func TestTshark(t *testing.T) {
 	}
 	for _, f := range files() {
 		switch f.name {
+		case "captures/tunnels.pcap":
+			continue // their checksums are those of others; the walk's test compares the addresses
 		case "short.pcap", "odd.pcap":
 			continue // nothing there is right
 		case "dns.pcap", "dhcp.pcap", "ppp.pcap", "pppoe.pcap", "control.pcap", "services.pcap", "headings.pcap":

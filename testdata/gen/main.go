@@ -72,6 +72,7 @@ func files() []file {
 		{"services.pcap", layers.LinkTypeEthernet, services()},
 		{"headings.pcap", layers.LinkTypeEthernet, headings()},
 		{"odd.pcap", layers.LinkTypeEthernet, odd()},
+		{"captures/tunnels.pcap", layers.LinkTypeEthernet, rareTunnels()},
 	}
 }
 
@@ -80,7 +81,11 @@ func (f file) write(dir string) error {
 	if err := f.encode(&buf); err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
-	return os.WriteFile(filepath.Join(dir, f.name), buf.Bytes(), 0o644)
+	path := filepath.Join(dir, f.name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, buf.Bytes(), 0o644)
 }
 
 // begin is the time of every file's first packet; the next come a millisecond

@@ -2,6 +2,7 @@ package random
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -133,15 +134,18 @@ func (g *Gen) primitive() string {
 		g.made("len")
 		return "len " + pick(g, ">", "<", ">=", "<=", "=", "==", "!=") + " " + fmt.Sprint(g.IntN(200))
 	}
-	w := pick(g, "gre", "nvgre", "vxlan", "geneve", "ipip", "tunnel", "erspan")
+	w := pick(g, tunnelWords()...)
 	g.made("word " + w)
-	if w == "ipip" || g.one(2) {
+	if slices.Contains(noIDs(), w) || g.one(2) {
 		return w
 	}
 	g.made("id " + w)
 	id := g.id()
-	if w == "erspan" {
+	switch w {
+	case "erspan":
 		id &= 0x3ff
+	case "pptp":
+		id &= 0xffff
 	}
 	return w + " " + fmt.Sprintf(g.hex(), id)
 }
@@ -162,11 +166,23 @@ func (g *Gen) Names() []string {
 		names = append(names, fmt.Sprint("extensions ", i))
 	}
 	if g.Tunnels {
-		names = append(names, strings.Split("inner,outer,any,inner 1,inner 2,inner 3,word gre,word nvgre,word vxlan,word geneve,word ipip,word tunnel,word erspan,"+
-			"id gre,id nvgre,id vxlan,id geneve,id tunnel,id erspan", ",")...)
+		names = append(names, "inner", "outer", "any", "inner 1", "inner 2", "inner 3")
+		for _, w := range tunnelWords() {
+			names = append(names, "word "+w)
+			if !slices.Contains(noIDs(), w) {
+				names = append(names, "id "+w)
+			}
+		}
 	}
-	return names
+	return append(names, tunnelNames()...)
 }
+
+// tunnelWords are the primitives for tunnels: the last without an identifier.
+func tunnelWords() []string {
+	return append([]string{"gre", "nvgre", "vxlan", "geneve", "tunnel", "erspan", "gtp", "gpe", "nsh", "pptp", "l2tp", "pbb"}, noIDs()...)
+}
+
+func noIDs() []string { return []string{"ipip", "etherip", "mplsip", "pw", "teredo", "gue"} }
 
 // Missing returns those of Names that were never made.
 func (g *Gen) Missing() []string {

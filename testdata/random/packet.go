@@ -87,6 +87,9 @@ func (g *Gen) ether(depth int) []byte {
 }
 
 func (g *Gen) network(depth int) (typ int, p []byte) {
+	if g.one(8) {
+		return g.tagged(depth)
+	}
 	switch g.IntN(16) {
 	case 0:
 		return 0x0806, g.arp("arp")
@@ -217,6 +220,9 @@ func (g *Gen) transport(depth int, v6 bool) (proto int, p []byte) {
 
 func (g *Gen) tunnel(depth int) (proto int, p []byte) {
 	next := depth - 1
+	if g.one(3) {
+		return g.rareTunnel(next)
+	}
 	switch g.IntN(8) {
 	case 0:
 		g.made("ipip")
@@ -254,7 +260,7 @@ func (g *Gen) udp(port int, payload []byte) []byte {
 
 // payload returns what tunnels with an EtherType carry.
 func (g *Gen) payload(depth int) (typ int, p []byte) {
-	switch g.IntN(8) {
+	switch g.IntN(10) {
 	case 0, 1:
 		return 0x0800, g.ip(depth)
 	case 2:
@@ -262,6 +268,11 @@ func (g *Gen) payload(depth int) (typ int, p []byte) {
 	case 3:
 		g.made("unknown payload")
 		return pick(g, 0x0806, 0x880b, 0), g.arp("arp")
+	case 4:
+		g.made("mpls in a tunnel")
+		return pick(g, 0x8847, 0x8848), g.labelled(depth)
+	case 5:
+		return 0x894f, g.nsh(depth)
 	}
 	return 0x6558, g.ether(depth)
 }
@@ -270,7 +281,19 @@ func (g *Gen) gre(depth int) []byte {
 	flags := pick(g, 0, 0x8000, 0x2000, 0x1000, 0xa000, 0x9000, 0x3000, 0xb000)
 	g.made(fmt.Sprintf("gre %#x", flags))
 	typ, payload := g.payload(depth)
-	if g.one(8) {
+	switch {
+	case g.one(10):
+		typ, payload = 0x22eb, g.erspan3(depth)
+		flags |= 0x1000
+	case g.one(10):
+		typ, payload = 0x883e, g.ip(depth)
+		if g.one(2) {
+			payload = append([]byte{byte(g.IntN(4)), 1, 2, 3}, payload...)
+			g.made("wccp 2")
+		} else {
+			g.made("wccp 1")
+		}
+	case g.one(8):
 		typ, payload = 0x88be, g.ether(depth)
 		if flags&0x1000 != 0 {
 			g.made("erspan2")

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tundump/tundump/filter/header"
+)
+
+// addFOU adds the value of --fou-port: PORT=WHAT.
+func addFOU(to *[]header.FOU, text string, protocol func(name string) (uint8, error)) error {
+	port, what, ok := strings.Cut(text, "=")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if !ok || err != nil || n == 0 {
+		return fmt.Errorf("%q is not PORT=WHAT with a UDP port, 1 to 65535", text)
+	}
+	f := header.FOU{Port: uint16(n)}
+	if what != "gue" {
+		if f.Protocol, err = fouProtocol(what, protocol); err != nil {
+			return err
+		}
+		if !header.TunnelProtocol(f.Protocol) {
+			return fmt.Errorf("%q is no tunnel that tundump walks through: gue, gre, ipip, ipv6, etherip, l2tp and mpls-in-ip are", what)
+		}
+	}
+	*to = append(*to, f)
+	return nil
+}
+
+// fouProtocol returns the IP protocol with a name or number.
+func fouProtocol(what string, protocol func(name string) (uint8, error)) (uint8, error) {
+	if n, err := strconv.ParseUint(what, 0, 8); err == nil {
+		return uint8(n), nil
+	}
+	names := map[string]uint8{"ipip": 4, "ipv6": 41, "gre": 47, "etherip": 97, "l2tp": 115, "mpls-in-ip": 137}
+	if n, ok := names[what]; ok { // also where there is no /etc/protocols
+		return n, nil
+	}
+	n, err := protocol(what)
+	if err != nil {
+		return 0, fmt.Errorf("%q is neither gue nor an IP protocol", what)
+	}
+	return n, nil
+}
+
+// machinePorts returns the UDP ports of the tunnels that the kernel has here. What the
+// kernel does not know, or does not tell, there is none of.
+func machinePorts() header.Ports {
+	links, err := netlink.LinkList()
+	if err != nil {
+		links = nil
+	}
+	fous, err := netlink.FouList(unix.AF_INET) // of both families
+	if err != nil {
+		fous = nil
+	}
+	return devicePorts(links, fous)
+}
+
+// devicePorts returns the UDP ports of devices, and those at which the kernel takes out
+// foo-over-UDP.
+func devicePorts(links []netlink.Link, fous []netlink.Fou) (p header.Ports) {
+	for _, link := range links {
+		switch l := link.(type) {
+		case *netlink.Vxlan:
+			to := &p.VXLAN
+			if l.EncapType == "none" { // what it carries has no Ethernet header: VXLAN-GPE
+				to = &p.GPE
+			}
+			addPort(to, uint16(l.Port))
+		case *netlink.Geneve:
+			addPort(&p.Geneve, l.Dport)
+		}
+	}
+	for _, f := range fous {
+		gue := f.EncapType == netlink.FOU_ENCAP_GUE
+		if !gue && !header.TunnelProtocol(uint8(f.Protocol)) {
+			continue
+		}
+		fou := header.FOU{Port: uint16(f.Port)}
+		if !gue {
+			fou.Protocol = uint8(f.Protocol)
+		}
+		if !slices.Contains(p.FOU, fou) {
+			p.FOU = append(p.FOU, fou)
+		}
+	}
+	return p
+}
+
+func addPort(to *[]uint16, port uint16) (added bool) {
+	if port == 0 || slices.Contains(*to, port) {
+		return false
+	}
+	*to = append(slices.Clip(*to), port)
+	return true
+}
+
+// withPorts returns ports with those of the machine's own devices added, and which
+// these are.
+func withPorts(ports, machine header.Ports) (all header.Ports, added []uint16) {
+	add := func(to *[]uint16, more []uint16) {
+		for _, p := range more {
+			if addPort(to, p) {
+				added = append(added, p)
+			}
+		}
+	}
+	add(&ports.VXLAN, machine.VXLAN)
+	add(&ports.GPE, machine.GPE)
+	add(&ports.Geneve, machine.Geneve)
+	for _, f := range machine.FOU {
+		// What the command line says of a port counts.
+		if !slices.ContainsFunc(ports.FOU, func(g header.FOU) bool { return g.Port == f.Port }) {
+			ports.FOU = append(slices.Clip(ports.FOU), f)
+			added = append(added, f.Port)
+		}
+	}
+	return ports, added
+}
+
+// describePorts says which ports are taken for tunnels: those for VXLAN, others that are
+// not the usual ones, and which come from the machine's devices.
+func describePorts(ports header.Ports, added []uint16) string {
+	text := "VXLAN on " + enumerate(ports.VXLAN)
+	usual := header.DefaultPorts()
+	for _, p := range []struct {
+		name       string
+		has, usual []uint16
+	}{{"VXLAN-GPE", ports.GPE, usual.GPE}, {"Geneve", ports.Geneve, usual.Geneve}, {"GTP-U", ports.GTP, usual.GTP}} {
+		if !slices.Equal(p.has, p.usual) {
+			text += fmt.Sprintf(", %s on %s", p.name, enumerate(p.has))
+		}
+	}
+	var fou []uint16
+	for _, f := range ports.FOU {
+		fou = append(fou, f.Port)
+	}
+	if len(fou) > 0 {
+		text += ", FOU on " + enumerate(fou)
+	}
+	switch len(added) {
+	case 0:
+		return text
+	case 1:
+		return text + ", with the port of a device here, " + enumerate(added)
+	}
+	return text + ", with the ports of devices here, " + enumerate(added)
+}
