@@ -41,7 +41,10 @@ func optimise(p *ir.Prog, loose bool) *ir.Prog {
 	}
 	for range 8 {
 		q := pass(p)
-		if q.String() == p.String() {
+		same := slices.EqualFunc(p.Blocks, q.Blocks, func(a, b ir.Block) bool {
+			return a.Cond == b.Cond && a.A == b.A && a.B == b.B && a.True == b.True && a.False == b.False && slices.Equal(a.Code, b.Code)
+		})
+		if same {
 			break
 		}
 		p = q

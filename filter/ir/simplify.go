@@ -27,25 +27,37 @@ type fact struct {
 // facts are those that hold at one place of a graph.
 type facts struct {
 	*Graph
-	of   map[Expr]fact
+	of   []fact             // by Expr
 	not  map[[2]uint32]bool // numbers, and what they are not
-	is   map[test]bool      // tests without targets, and their outcome
+	is   map[question]bool  // the outcome of tests
 	sets map[Expr][]uint32  // numbers that are one of a few
 	log  []func()           // how to forget, the latest last
 
 	latest *lesson // what has been learnt, the latest first
 }
 
+// question is a test without its targets.
+type question struct {
+	cond Cond
+	a, b Expr
+}
+
+func (t test) question() question { return question{t.cond, t.a, t.b} }
+
 // lesson is something that was learnt on the way to a place in a graph.
 type lesson struct {
 	before  *lesson
-	test    test     // without targets
+	test    question
 	outcome bool     // of the test,
 	oneOf   []uint32 // or what A is one of
 }
 
 func newFacts(g *Graph) *facts {
-	return &facts{Graph: g, of: map[Expr]fact{}, not: map[[2]uint32]bool{}, is: map[test]bool{}, sets: map[Expr][]uint32{}}
+	k := &facts{Graph: g, of: make([]fact, len(g.all)), not: map[[2]uint32]bool{}, is: map[question]bool{}, sets: map[Expr][]uint32{}}
+	for e, r := range g.ranges {
+		k.of[e].Range = r
+	}
+	return k
 }
 
 // follow returns where a way through test n leads to, past up to so many tests whose outcome
@@ -66,24 +78,20 @@ func (k *facts) follow(n, steps int) int {
 }
 
 func (k *facts) fact(e Expr) fact {
-	f, ok := k.of[e]
-	if !ok {
-		f.Range = k.ranges[e]
+	if int(e) >= len(k.of) { // it is newer than these facts
+		return fact{Range: k.ranges[e]}
 	}
-	return f
+	return k.of[e]
 }
 
 func (k *facts) set(e Expr, f fact) {
-	old, ok := k.of[e]
-	if old == f && ok {
+	if int(e) >= len(k.of) {
 		return
 	}
-	k.of[e] = f
-	k.log = append(k.log, func() {
-		if delete(k.of, e); ok {
-			k.of[e] = old
-		}
-	})
+	if old := k.of[e]; old != f {
+		k.of[e] = f
+		k.log = append(k.log, func() { k.of[e] = old })
+	}
 }
 
 // forget goes back to what was known when the log had n entries.
@@ -171,7 +179,7 @@ func (k *facts) decide(t test) (outcome, ok bool) {
 	if !k.there(t.a, &left) || !k.there(t.b, &left) {
 		return false, false // it might reject the packet
 	}
-	if outcome, ok := k.is[test{cond: t.cond, a: t.a, b: t.b}]; ok {
+	if outcome, ok := k.is[t.question()]; ok {
 		return outcome, true
 	}
 	if k.loose && t.cond != Eq {
@@ -266,7 +274,7 @@ func (k *facts) learnSet(e Expr, oneOf []uint32) {
 		return
 	}
 	k.sets[e] = oneOf
-	k.remember(lesson{test: test{a: e}, oneOf: oneOf})
+	k.remember(lesson{test: question{a: e}, oneOf: oneOf})
 	k.log = append(k.log, func() {
 		if delete(k.sets, e); ok {
 			k.sets[e] = was
@@ -283,7 +291,7 @@ func (k *facts) learnCommon(ways []*lesson) {
 			l = l.before
 		}
 	}
-	sets, outcomes := map[Expr][]uint32{}, map[test]bool{}
+	sets, outcomes := map[Expr][]uint32{}, map[question]bool{}
 	var learnt []*lesson // those of the first way, for a fixed order
 	numbers := func(l *lesson) []uint32 {
 		if v, ok := k.Const(l.test.b); ok && l.test.cond == Eq && l.outcome {
@@ -307,7 +315,7 @@ func (k *facts) learnCommon(ways []*lesson) {
 			return
 		}
 		seen := map[Expr][]uint32{}
-		same := map[test]bool{}
+		same := map[question]bool{}
 		back(way, func(l *lesson) {
 			if of := numbers(l); of != nil {
 				if _, ok := seen[l.test.a]; !ok {
@@ -332,7 +340,7 @@ func (k *facts) learnCommon(ways []*lesson) {
 			delete(sets, l.test.a)
 		}
 		if outcome, ok := outcomes[l.test]; ok && l.oneOf == nil {
-			k.learn(l.test, outcome)
+			k.learn(test{cond: l.test.cond, a: l.test.a, b: l.test.b}, outcome)
 			delete(outcomes, l.test)
 		}
 	}
@@ -340,7 +348,7 @@ func (k *facts) learnCommon(ways []*lesson) {
 
 // learn adds the outcome of a test.
 func (k *facts) learn(t test, outcome bool) {
-	k.remember(lesson{test: test{cond: t.cond, a: t.a, b: t.b}, outcome: outcome})
+	k.remember(lesson{test: t.question(), outcome: outcome})
 	f := k.fact(t.a)
 	v, same := k.Const(t.b)
 	if t.cond == Within {
@@ -352,7 +360,7 @@ func (k *facts) learn(t test, outcome bool) {
 		}
 		return
 	}
-	key := test{cond: t.cond, a: t.a, b: t.b}
+	key := t.question()
 	if _, ok := k.is[key]; !ok {
 		k.is[key] = outcome
 		k.log = append(k.log, func() { delete(k.is, key) })
@@ -554,6 +562,7 @@ func (g *Graph) cluster() *Graph {
 	const few = 8
 	decides := make([]int, len(g.tests))
 	needs := make([]Expr, len(g.tests)) // what must be there where a test decides, else Zero
+	k := newFacts(g)
 	order := g.reach()
 	out := slices.Clone(g.tests)
 	edges := make([]int, len(out))   // how many lead to each test
@@ -622,7 +631,7 @@ func (g *Graph) cluster() *Graph {
 			if slices.Equal(sorted, chain) {
 				continue
 			}
-			if !(g.loose && len(chain) > few) && !g.early(chain, sorted) {
+			if !(g.loose && len(chain) > few) && !k.early(chain, sorted) {
 				need, ok := g.overtaken(chain, sorted)
 				if g.loose || !ok {
 					continue
@@ -683,8 +692,8 @@ func (g *Graph) overtaken(chain, sorted []int) (need []Expr, ok bool) {
 
 // early reports whether tests can change their order without one being left out that would
 // reject the packet: whether all that is loaded is known to be there after the first.
-func (g *Graph) early(chain, sorted []int) bool {
-	k := newFacts(g)
+func (k *facts) early(chain, sorted []int) bool {
+	g := k.Graph
 	for _, tests := range [][]int{chain, sorted} {
 		left := patience
 		k.loaded(g.tests[tests[0]].a, &left)
