@@ -30,7 +30,7 @@ func (t *Text) gpe(o, length int) {
 	t.into("\n    ")
 	o, length = o+8, length-8
 	switch {
-	case next < 1 || next > 3:
+	case next < 1 || next > 4:
 		t.s("ERROR: unknown-next-protocol")
 		t.invalid()
 	case !t.deeper():
@@ -39,7 +39,9 @@ func (t *Text) gpe(o, length int) {
 		t.ip(o, length)
 	case next == 2:
 		t.ip6(o, length)
-	default:
+	case next == 3:
 		t.ether(o, length)
+	default:
+		t.nsh(o, length)
 	}
 }

@@ -254,6 +254,8 @@ func (t *Text) etherPayload(typ, o, length int) bool {
 		t.pppoe(o, length)
 	case 0x888e:
 		t.eapol(o, length)
+	case 0x894f:
+		t.nsh(o, length)
 	case 0x8809:
 		t.slow(o, length)
 	case 0x88cc:

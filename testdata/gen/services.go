@@ -50,6 +50,14 @@ func services() []packet {
 	} {
 		datagram(4790, m)
 	}
+	for _, m := range [][]byte{
+		wire("0fc20203 00002aff", frame), wire("0fc20201 00002aff", v4), wire("2fc60102 00002a0f 00000001 00000002 00000003 00000004", v6), wire("0fc50101 00002aff 00000001 00000002 00000003", v4), wire("0fc40201 00002aff 01020102 abcd0000", v4),
+		wire("0fc40201 00002aff 01020100 01020300", v4), wire("0fc40201 00002aff 01020108 01020300", v4), wire("0fc30301 00002aff 00000009", v4), wire("4fc20201 00002aff", v4), wire("0fff0201 00002aff", v4), wire("0fc10201 00002aff", v4),
+		wire("0fc20204 00002aff 0fc20201 00002aff", v4), wire("0fc202fe 00002aff", v4), wire("0fc202aa 00002aff"), wire("0fc20f05 00002aff"), wire("0fc20200 000000"), wire("1fc20003 fffffe00", frame),
+	} {
+		datagram(4790, wire("0c000004 00002a00", m))
+		ps = append(ps, pkt(bytesOf(wire("0200000000b1 0200000000a1 894f", m))))
+	}
 	for _, s := range []string{"<34>Oct 11 22:14:15 host su: failed", "<0>x", "<191>y", "<192>z", "<999>w", "<1234>v", "<>u", "no", "<5", "<13>with \x01\xff bytes\n", "<165>1 2026-01-02T03:04:05Z - - - - -"} {
 		datagram(514, []byte(s))
 	}
