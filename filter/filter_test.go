@@ -278,6 +278,9 @@ func TestLinkTypes(t *testing.T) {
 		header.LinkRaw:  func([]byte) []byte { return nil },
 		header.LinkIPv4: func([]byte) []byte { return nil },
 		header.LinkIPv6: func([]byte) []byte { return nil },
+		header.LinkNull: func(typ []byte) []byte { return []byte{map[byte]byte{8: 2, 0x86: 10}[typ[0]], 0, 0, 0} },
+		header.LinkLoop: func(typ []byte) []byte { return []byte{0, 0, 0, map[byte]byte{8: 2, 0x86: 10}[typ[0]]} },
+		header.LinkPPP:  func(typ []byte) []byte { return []byte{0xff, 3, 0, map[byte]byte{8: 0x21, 0x86: 0x57}[typ[0]]} },
 	}
 	if len(front)+1 != len(header.Links()) {
 		t.Fatal("a link type is not tested")
@@ -302,7 +305,7 @@ func TestLinkTypes(t *testing.T) {
 					continue
 				}
 				typ := fmt.Sprintf("%x", p[12:14])
-				if link == header.LinkIPv4 && typ != "0800" || link == header.LinkIPv6 && typ != "86dd" || link == header.LinkRaw && typ != "0800" && typ != "86dd" {
+				if link == header.LinkIPv4 && typ != "0800" || link == header.LinkIPv6 && typ != "86dd" || link != header.LinkSLL && link != header.LinkSLL2 && typ != "0800" && typ != "86dd" {
 					continue
 				}
 				if link == header.LinkRaw && p[14]>>4 != map[string]byte{"0800": 4, "86dd": 6}[typ] {

@@ -139,8 +139,18 @@ func (l *lowerer) first(id header.ID, at addr, next, tags, none block) block {
 	switch h.Class {
 	case header.Link:
 		f, _ := h.Field(h.Next.By)
-		code = append(code, load(ir.Type, at.plus(uint32(f.Off)), f.Size), at.plus(h.Fixed).mov(ir.L3))
-		next = tags
+		code = append(code, at.plus(h.Fixed).mov(ir.L3))
+		if next = tags; carriesTypes(h) {
+			code = append(code, load(ir.Type, at.plus(uint32(f.Off)), f.Size))
+			break
+		}
+		var values []uint32
+		var to []block
+		for _, r := range h.Next.Rules {
+			values, to = append(values, r.Value), append(to, l.do(tags, mov(ir.Type, startType(r.To))))
+		}
+		next = l.among(ir.T0, values, to, l.do(tags, mov(ir.Type, 0)))
+		code = append(code, load(ir.T0, at.plus(uint32(f.Off)), f.Size))
 	case header.Tag:
 		next = tags
 		fallthrough

@@ -65,8 +65,10 @@ type ID uint8
 const (
 	None ID = iota // nothing that the table knows
 	Ether
-	SLL  // LINUX_SLL, cooked capture version 1
-	SLL2 // LINUX_SLL2, cooked capture version 2
+	SLL   // LINUX_SLL, cooked capture version 1
+	SLL2  // LINUX_SLL2, cooked capture version 2
+	Null  // NULL and LOOP, an address family
+	Frame // PPP with address and control field
 	VLAN
 	MPLS  // one label
 	PPPoE // of a session, and the PPP protocol field behind it
@@ -309,14 +311,14 @@ const (
 
 // Links returns the link types whose packets can be walked.
 func Links() []LinkType {
-	return []LinkType{LinkEthernet, LinkRaw, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2}
+	return []LinkType{LinkNull, LinkEthernet, LinkPPP, LinkRaw, LinkLoop, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2}
 }
 
 // LinkTypeOf returns the link type of a name, as tcpdump -y takes it: in any case, and
 // with DLT_ in front or not.
 func LinkTypeOf(name string) (l LinkType, ok bool) {
 	short := strings.TrimPrefix(strings.ToUpper(name), "DLT_")
-	for _, l := range append(Links(), LinkNull, LinkLoop, LinkPPP) {
+	for _, l := range Links() {
 		if n, _ := l.Name(); n == short {
 			return l, true
 		}
@@ -353,22 +355,36 @@ func (l LinkType) Name() (name, description string) {
 // First returns the rules that choose a packet's first header. Only RAW has to
 // look: its rules compare the byte at 0 masked with 0xf0, through their If.
 func (l LinkType) First() []Rule {
-	switch l {
-	case LinkEthernet:
-		return []Rule{{To: Ether}}
-	case LinkSLL:
-		return []Rule{{To: SLL}}
-	case LinkSLL2:
-		return []Rule{{To: SLL2}}
-	case LinkIPv4:
-		return []Rule{{To: IP}}
-	case LinkIPv6:
-		return []Rule{{To: IP6}}
-	case LinkRaw:
+	switch {
+	case l == LinkRaw:
 		return []Rule{
 			{If: Test{Off: 0, Size: 1, Mask: 0xf0, Value: 0x40}, To: IP},
 			{If: Test{Off: 0, Size: 1, Mask: 0xf0, Value: 0x60}, To: IP6},
 		}
+	case l.only() != None:
+		return []Rule{{To: l.only()}}
 	}
 	return nil
+}
+
+// only returns the header that all packets of the link type start with, None if they
+// start with several or the link type is unknown.
+func (l LinkType) only() ID {
+	switch l {
+	case LinkEthernet:
+		return Ether
+	case LinkSLL:
+		return SLL
+	case LinkSLL2:
+		return SLL2
+	case LinkNull, LinkLoop:
+		return Null
+	case LinkPPP:
+		return Frame
+	case LinkIPv4:
+		return IP
+	case LinkIPv6:
+		return IP6
+	}
+	return None
 }

@@ -1,6 +1,9 @@
 package header
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // EtherType values by which the table's headers are known.
 const (
@@ -140,6 +143,14 @@ func New(ports Ports) *Table {
 		{ID: SLL2, Name: "sll2", Class: Link, Min: 20, Fixed: 20,
 			Fields: []Field{{Name: "type", Off: 0, Size: 2}, {Name: "ifindex", Off: 4, Size: 4}, {Name: "arphrd", Off: 8, Size: 2}, {Name: "pkttype", Off: 10, Size: 1}},
 			Next:   Next{"type", etherTypes}},
+		// https://www.tcpdump.org/linktypes/LINKTYPE_NULL.html: in the byte order of the machine
+		// that captured, and IPv6 has a number of its own on each system
+		{ID: Null, Name: "null", Class: Link, Min: 4, Fixed: 4,
+			Fields: []Field{{Name: "family", Off: 0, Size: 4}}, Next: Next{"family", families()}},
+		// RFC 1662
+		{ID: Frame, Name: "pppframe", Class: Link, Min: 4, Fixed: 4,
+			Fields: []Field{{Name: "address", Off: 0, Size: 1}, {Name: "control", Off: 1, Size: 1}, {Name: "proto", Off: 2, Size: 2}},
+			Next:   Next{"proto", append(append([]Rule(nil), pppProtocols...), Rule{Value: 0x281, To: MPLS})}},
 		// IEEE 802.1Q
 		{ID: VLAN, Name: "vlan", Class: Tag, Min: 4, Fixed: 4,
 			Fields: []Field{{Name: "id", Off: 0, Size: 2, Mask: 0x0fff}, {Name: "pcp", Off: 0, Size: 1, Mask: 0xe0}, {Name: "dei", Off: 0, Size: 1, Mask: 0x10}, {Name: "type", Off: 2, Size: 2}},
@@ -322,4 +333,13 @@ func New(ports Ports) *Table {
 		t.headers[h.ID] = h
 	}
 	return t
+}
+
+// families returns what address families stand for, in either byte order: AF_INET, and
+// AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, and macOS.
+func families() (rules []Rule) {
+	for _, f := range []Rule{{Value: 2, To: IP}, {Value: 10, To: IP6}, {Value: 24, To: IP6}, {Value: 28, To: IP6}, {Value: 30, To: IP6}} {
+		rules = append(rules, f, Rule{Value: bits.ReverseBytes32(f.Value), To: f.To})
+	}
+	return rules
 }

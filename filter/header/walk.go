@@ -22,11 +22,13 @@ func (l Layer) End() uint32 { return l.Off + l.Bytes }
 // least Min bytes each. It does not check that the whole of a header, its
 // options, is within data.
 func (t *Table) Walk(layers []Layer, link LinkType, data []byte, depth int) []Layer {
-	next := None
-	for _, r := range link.First() {
-		if ok, there := r.If.holds(data, 0); ok && there {
-			next = r.To
-			break
+	next := link.only()
+	if next == None {
+		for _, r := range link.First() {
+			if ok, there := r.If.holds(data, 0); ok && there {
+				next = r.To
+				break
+			}
 		}
 	}
 	var off uint32

@@ -218,7 +218,9 @@ type word struct {
 func implied(id header.ID) bool { return id == header.IPIP || id == header.IPIP6 }
 
 // cooked reports whether a header is only in captures: no filter can count from it.
-func cooked(id header.ID) bool { return id == header.SLL || id == header.SLL2 }
+func cooked(id header.ID) bool {
+	return slices.Contains([]header.ID{header.SLL, header.SLL2, header.Null, header.Frame}, id)
+}
 
 // words returns the names of layers, in the table's order.
 func words(t *header.Table) []word {
