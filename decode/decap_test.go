@@ -150,6 +150,8 @@ func decapCases() []struct {
 			"eth1 erspan 5", 1, "ERSPAN session 5 / 10.0.0.1 > 10.0.0.2", 50, n},
 		{"ERSPAN in GRE with a key", whole(eth(header.TypeIP, ip4(protoGRE, gre(0x2000, 0x88be, bytesOf("00000001"), inner)))),
 			"eth1 gre 0x1 erspan", 1, "GRE key 0x1 / ERSPAN / 10.0.0.1 > 10.0.0.2", 42, n},
+		{"GTP-U, sequence numbers", whole(on(2152, bytesOf("32ff", uint16(4+len(inner)-14), "00000007", "00010000", inner[14:]))), "eth1 gtp 7", 101, "GTP teid 7 / 10.0.0.1 > 10.0.0.2", 54, n - 14},
+		{"MPLS in GRE", whole(eth(header.TypeIP, ip4(protoGRE, gre(0, header.TypeMPLS, nil, bytesOf("00064140", inner[14:]))))), "eth1 gre", 101, "GRE / 10.0.0.1 > 10.0.0.2", 42, n - 14},
 		{"a tunnel in a tunnel", whole(on(4789, vxlan(1, keyed))), "eth1 vxlan 1 gre 0x2a", 1, "VXLAN vni 1 / 10.0.0.1 > 10.0.0.2 / GRE key 0x2a / 10.0.0.1 > 10.0.0.2", 92, n},
 		{"nothing", whole(nil), "eth1", 1, "", 0, 0},
 	}
@@ -176,7 +178,7 @@ func TestDecap(t *testing.T) {
 	for _, of := range d.Interfaces() {
 		names = append(names, of.Name)
 	}
-	want := []string{"eth1", "eth1 gre 0x2a", "eth1 gre", "eth1 vxlan 42", "eth1 geneve 7", "eth1 ipip", "eth1 erspan", "eth1 erspan 5", "eth1 gre 0x1 erspan", "eth1 vxlan 1 gre 0x2a"}
+	want := []string{"eth1", "eth1 gre 0x2a", "eth1 gre", "eth1 vxlan 42", "eth1 geneve 7", "eth1 ipip", "eth1 erspan", "eth1 erspan 5", "eth1 gre 0x1 erspan", "eth1 gtp 7", "eth1 vxlan 1 gre 0x2a"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("interfaces: %s", diff)
 	}

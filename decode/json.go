@@ -242,7 +242,10 @@ func flagNames() (names [header.NumIDs][]flag) {
 	names[header.TCP] = []flag{{tcpFin, "fin"}, {tcpSyn, "syn"}, {tcpRst, "rst"}, {tcpPsh, "psh"}, {tcpAck, "ack"},
 		{tcpUrg, "urg"}, {tcpEce, "ece"}, {tcpCwr, "cwr"}}
 	names[header.GRE] = []flag{{0x8000, "checksum"}, {0x2000, "key"}, {0x1000, "sequence"}}
+	names[header.PPTP] = []flag{{0x2000, "key"}, {0x1000, "sequence"}, {0x80, "ack"}}
 	names[header.VXLAN] = []flag{{0x08, "vni"}}
+	names[header.GPE] = []flag{{0x08, "vni"}, {0x04, "next_protocol"}, {0x02, "bum"}, {0x01, "oam"}}
+	names[header.GTP] = []flag{{0x04, "extension"}, {0x02, "sequence"}, {0x01, "npdu"}}
 	names[header.Geneve] = []flag{{0x80, "oam"}, {0x40, "critical"}}
 	return names
 }

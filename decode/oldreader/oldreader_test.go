@@ -137,7 +137,7 @@ func TestDecap(t *testing.T) {
 			t.Errorf("a packet of %s has no IPv4 header", in.Name)
 		}
 	}
-	if counts["eth1"] == 0 || counts["eth1 gre 0x2a"] != 4 || counts["eth1 ipip"] != 1 || len(counts) != 10 {
+	if counts["eth1"] == 0 || counts["eth1 gre 0x2a"] != 4 || counts["eth1 ipip"] != 1 || len(counts) != 11 {
 		t.Errorf("packets of interfaces: %v", counts)
 	}
 }
