@@ -174,20 +174,28 @@ func (l *lowerer) fieldOf(f frame, n field, pool []ir.Reg, next, short block) bl
 	to := pool[0]
 	load := func(a addr) block { return l.within(a, uint32(n.size), l.do(next, load(to, a, n.size)), short) }
 	indexed := func(a addr) block {
-		c, ok := n.index.(constant)
-		if ok {
-			if uint64(a.off)+uint64(c.v) >= ir.Absent {
-				return short
-			}
+		c, fixed := n.index.(constant)
+		wraps := most(n.index)+uint64(a.off) >= ir.Absent
+		if fixed && !wraps {
 			return load(a.plus(c.v))
 		}
-		at := addr{to, a.off}
-		body := load(at)
-		if a.reg != ir.NoReg {
-			body = l.do(body, ir.Instr{Op: ir.Add, Dst: to, A: to, B: ir.R(a.reg)})
+		add := func(next block) block {
+			if a.reg == ir.NoReg {
+				return next
+			}
+			return l.do(next, ir.Instr{Op: ir.Add, Dst: to, A: to, B: ir.R(a.reg)})
 		}
-		if most(n.index) >= ir.Absent { // nothing wraps around
-			body = l.add(nil, ir.Ge, to, ir.Imm(ir.Absent), short, body)
+		tooFar := func(next block) block {
+			if !wraps {
+				return next
+			}
+			return l.add(nil, ir.Ge, to, ir.Imm(ir.Absent), short, next)
+		}
+		body := load(addr{to, a.off})
+		if f.scoped { // nothing is in front of a level
+			body = tooFar(add(body))
+		} else { // as in libpcap, tcp[-1] is the last byte of the IP header
+			body = add(tooFar(body))
 		}
 		return l.number(f, n.index, pool, body, short)
 	}

@@ -380,8 +380,6 @@ func pppProtocol(typ uint32) uint32 {
 		return 0x0031
 	case sapIPX:
 		return 0x002b
-	case typeMPLS:
-		return 0x0281
 	}
 	return typ
 }
@@ -411,6 +409,10 @@ func (l *lowerer) linkProto(f frame, n linkProto, yes, no, short block) block {
 		cooked = f.wire && l.opt.LinkType == header.LinkSLL
 	}
 	llc := l.addr(f, n.at, fromPayload)
+	typ := addr{p.base, p.typ}
+	if p.link == linkTyped {
+		typ.reg = ir.SType
+	}
 	half := func(v uint32, yes, no block) block {
 		return l.within(llc, 2, l.equals(llc, 2, 0xffff, v, yes, no), short)
 	}
@@ -418,10 +420,10 @@ func (l *lowerer) linkProto(f frame, n linkProto, yes, no, short block) block {
 		return l.within(llc, 1, l.equals(llc, 1, 0xff, v, yes, no), short)
 	}
 	// snap looks for the header of IEEE 802a, the last four bytes first.
-	snap := func(organisation, typ uint32, yes, no block) block {
+	snap := func(organisation, number uint32, yes, no block) block {
 		a := llc.plus(4)
 		head := l.within(llc, 4, l.equals(llc, 4, ^uint32(0), 0xaaaa0300|organisation>>16, yes, no), short)
-		return l.within(a, 4, l.equals(a, 4, ^uint32(0), organisation<<16|typ, head, no), short)
+		return l.within(a, 4, l.equals(a, 4, ^uint32(0), organisation<<16|number, head, no), short)
 	}
 	var others []uint32 // types that say the same without LLC
 	var in block
@@ -443,6 +445,9 @@ func (l *lowerer) linkProto(f frame, n linkProto, yes, no, short block) block {
 	case typeAARP:
 		others, in = []uint32{typeAARP}, snap(0, typeAARP, yes, no)
 	default:
+		if p.link == linkTyped && !f.scoped { // libpcap takes what follows the type for it
+			llc = typ.plus(2)
+		}
 		in = first(n.num, yes, no)
 	}
 	// Whether there is an LLC header: cooked captures have a type of their own for
@@ -464,11 +469,7 @@ func (l *lowerer) linkProto(f frame, n linkProto, yes, no, short block) block {
 	if f.scoped {
 		return test
 	}
-	a := addr{p.base, p.typ}
-	if p.link == linkTyped {
-		a.reg = ir.SType
-	}
-	return l.within(a, 2, l.do(test, load(ir.T0, a, 2)), short)
+	return l.within(typ, 2, l.do(test, load(ir.T0, typ, 2)), short)
 }
 
 // Types that cooked captures have for packets without an EtherType.

@@ -129,9 +129,6 @@ func (p *parser) sum(loosest int, checks *[]node) (number32, error) {
 		if b, err = p.sum(next, rest); err != nil {
 			break
 		}
-		if c, ok := b.(constant); ok && c.v == 0 && (op == divided || op == modulo) {
-			return nil, p.errorf(t, "division by zero")
-		}
 		a = fold(op, a, b)
 	}
 	return nil, err

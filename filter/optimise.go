@@ -32,9 +32,17 @@ func slot(r ir.Reg) ir.Reg { return min(r, ir.NRegs) }
 // optimise returns a program that does the same and less: a load of what is
 // in a register already, a comparison whose result is known from an earlier
 // one, and a within that another one implies are left out. It goes on until nothing changes.
-// loose is that of [ir.Prog.Graph].
+// loose allows what loose of [ir.Prog.Graph] does, where the program is much smaller for
+// it, as libpcap's then is: for long lists of addresses, and where most of the text
+// makes no difference.
 func optimise(p *ir.Prog, loose bool) *ir.Prog {
-	if g := p.Graph(false, loose); g != nil {
+	g := p.Graph(false, false)
+	if loose {
+		if h := p.Graph(false, true); h != nil && (g == nil || 2*size(g) > 3*size(h)) {
+			g = h
+		}
+	}
+	if g != nil {
 		if q := g.Prog(); q != nil {
 			return q
 		}
@@ -50,6 +58,30 @@ func optimise(p *ir.Prog, loose bool) *ir.Prog {
 		p = q
 	}
 	return p
+}
+
+// size returns about how many instructions of classic BPF a graph is: a test is one, and the
+// load of what it tests is one, if what was tested before it was something else.
+func size(g *ir.Graph) int {
+	loads := make([]bool, g.Len())
+	n := 0
+	for i := range loads {
+		t := g.Test(i)
+		for _, to := range []int{t.True, t.False} {
+			if to >= 0 && g.Test(to).A != t.A {
+				loads[to] = true
+			}
+		}
+		if t.Cond != ir.Within {
+			n++
+		}
+	}
+	for i, load := range loads {
+		if load && g.Test(i).Cond != ir.Within {
+			n++
+		}
+	}
+	return n
 }
 
 // pass finds the facts at each block from the first to the last, and rebuilds

@@ -98,6 +98,16 @@ func (l *lowerer) place(f frame, at int) place {
 		p.base = ir.S3
 	case f.inTunnel:
 		p.base = ir.S2
+		// libpcap keeps how far behind the link header an ISO packet was outside of the tunnel.
+		p.iso = startsWith(l.opt.LinkType).iso
+		for _, n := range l.shifts[:min(f.from, at)] {
+			switch n.(type) {
+			case mpls:
+				p.iso += 4
+			case pppoe:
+				p.iso = 0
+			}
+		}
 	}
 	tagged := f.tagged
 	for _, n := range l.shifts[min(f.from, at):at] {

@@ -239,7 +239,7 @@ func (r *reference) typeOf(p spot, at int) (uint32, bool) {
 		return header.TypeIP6, true
 	case header.LinkPPP:
 		v, ok := r.num(p.base+int(pl.typ), 2)
-		for _, t := range []uint32{header.TypeIP, header.TypeIP6, typeMPLS} {
+		for _, t := range []uint32{header.TypeIP, header.TypeIP6} {
 			if pppProtocol(t) == v {
 				return t, ok
 			}
@@ -261,11 +261,12 @@ func (r *reference) number(n number32, p spot) (uint32, bool) {
 		return r.length, true
 	case field:
 		index, ok := r.number(n.index, p)
-		if !ok || index > 1<<30 {
+		if !ok || p.scoped && index > 1<<30 {
 			return 0, false
 		}
 		l3 := r.network(p, n.at)
 		pl := r.place(p, n.at)
+		variable := p.base
 		off := map[base]int{fromNetwork: l3, fromTransport6: l3 + 40}[n.base]
 		switch {
 		case p.scoped && n.base == fromLink:
@@ -294,8 +295,17 @@ func (r *reference) number(n number32, p spot) (uint32, bool) {
 				return 0, false
 			}
 			off = l3 + int(ihl&15)*4
+			variable += int(ihl&15) * 4
 		}
-		return r.num(off+int(index), int(n.size))
+		if p.scoped {
+			return r.num(off+int(index), int(n.size))
+		}
+		// What is known only from the packet is added first, and may wrap around.
+		v := uint32(variable) + index
+		if v >= ir.Absent {
+			return 0, false
+		}
+		return r.num(off-variable+int(v), int(n.size))
 	case operation:
 		a, aok := r.number(n.a, p)
 		b, bok := r.number(n.b, p)

@@ -69,8 +69,12 @@ func (l *lowerer) mpls(f frame, n mpls, yes, no, short block) block {
 	}
 	at := l.addr(f, n.at, fromNetwork)
 	test := label(at, no)
-	if l.place(f, n.at).labels == 0 {
-		return l.byType(f, n.at, []uint32{typeMPLS}, []block{test}, no, short)
+	if p := l.place(f, n.at); p.labels == 0 {
+		typ := uint32(typeMPLS)
+		if p.link == header.LinkPPP {
+			typ = 0x0281 // RFC 3032
+		}
+		return l.byType(f, n.at, []uint32{typ}, []block{test}, no, short)
 	}
 	bottom := addr{at.reg, at.off - 2}
 	return l.within(bottom, 1, l.equals(bottom, 1, 0x01, 0, test, no), short)
