@@ -27,7 +27,7 @@ func vxlanBytes(vni uint32) []byte {
 
 // TestScopesAreLevels compares what holds inside a tunnel with what the real tcpdump says of
 // the packet in it: "inner 1 E" on a packet is E on its inner frame. Left out is where
-// scopes are wanted to be different: behind VLAN tags and extension headers, and bytes
+// scopes are wanted to be different: behind tags, labels and extension headers, and bytes
 // of transport headers behind IPv6.
 func TestScopesAreLevels(t *testing.T) {
 	g := random.New(11)
@@ -42,9 +42,16 @@ func TestScopesAreLevels(t *testing.T) {
 		llc(0xf0, 0xf0, 1, 1), llc(0xaa, 0xaa, 3, 8, 0, 7, 0x80, 0x9b), llc(0xaa, 0xaa, 3, 0, 0, 0, 0x80, 0xf3), llc(0x10, 0x10, 0x63), llc(0x10, 0x10, 0x02),
 		typed(0x6003, 0, 0, 2, 1, 4, 2, 4), typed(0x6003, 0, 0, 0x81, 2, 1, 4, 2, 4), typed(0x6004), typed(0x6002), typed(0x809b), typed(0x8137), typed(0x8863),
 	}
+	table := testOptions().Table
 	for len(frames) < 1500 {
 		p := g.Packet(0)
-		if len(p) < 60 || slices.Contains(vlanTypes(), uint32(p[12])<<8|uint32(p[13])) {
+		if len(p) < 60 {
+			continue
+		}
+		typ := uint32(p[12])<<8 | uint32(p[13])
+		if slices.ContainsFunc(table.Header(header.Ether).Next.Rules, func(r header.Rule) bool {
+			return r.Value == typ && table.Header(r.To).Class != header.Network
+		}) {
 			continue
 		}
 		if p[12] == 0x86 && p[13] == 0xdd && slices.Contains([]byte{0, 43, 44, 51, 60}, p[20]) || p[12] == 8 && p[13] == 0 && (p[23] == 51 || p[14]>>4 != 4 || p[14]&15 < 5) {

@@ -12,6 +12,10 @@ import (
 // what is not there leaves Absent in the register of its offset, and ends the walk.
 // A level exists if its first header's fixed part was captured.
 
+// noType is what Type holds where nothing is known of what follows; a small number would
+// be the length of an LLC frame.
+const noType = 1 << 16
+
 // noProto is what Proto holds where there is no IP protocol.
 const noProto = 256
 
@@ -149,7 +153,7 @@ func (l *lowerer) first(id header.ID, at addr, next, tags, none block) block {
 		for _, r := range h.Next.Rules {
 			values, to = append(values, r.Value), append(to, l.do(tags, mov(ir.Type, startType(r.To))))
 		}
-		next = l.among(ir.T0, values, to, l.do(tags, mov(ir.Type, 0)))
+		next = l.among(ir.T0, values, to, l.do(tags, mov(ir.Type, noType)))
 		code = append(code, load(ir.T0, at.plus(uint32(f.Off)), f.Size))
 	case header.Tag:
 		next = tags
@@ -196,7 +200,7 @@ func (l *lowerer) overTag(at reading, again, next block) block {
 	if ok && carriesTypes(h) {
 		n = to(again, at.field(ir.Type, f)...)
 	} else {
-		n = l.rules(at, end, ir.T2, to(next, mov(ir.Type, 0)), func(r header.Rule) block {
+		n = l.rules(at, end, ir.T2, to(next, mov(ir.Type, noType)), func(r header.Rule) block {
 			switch {
 			case r.To == h.ID: // and Type stays
 				return to(again)
@@ -470,7 +474,7 @@ func (l *lowerer) into(at reading, s selector, yes, no block) block {
 	if s.matches(h) {
 		found := yes
 		if !s.test { // what is in it no longer matters for that
-			found = l.payload(at, yes, l.do(yes, mov(ir.Cur, ir.Absent), mov(ir.Type, 0)))
+			found = l.payload(at, yes, l.do(yes, mov(ir.Cur, ir.Absent), mov(ir.Type, noType)))
 		}
 		n = l.identified(h, at.addr, *s.tunnel, found, n)
 	}
