@@ -463,6 +463,7 @@ func TestTextTunnelOptions(t *testing.T) {
 	}{
 		{"no tunnel at another port", TextOptions{}, over(9999, vxlan(5, inner)), to + "9999: UDP, length 74\n"},
 		{"a port of our own", TextOptions{Table: header.New(header.Ports{VXLAN: []uint16{9999}})}, over(9999, vxlan(5, inner)), to + "9999: " + vni + "5\n" + echo},
+		{"a port of our own for VXLAN-GPE", TextOptions{Table: header.New(header.Ports{GPE: []uint16{9999}})}, over(9999, append(bytesOf("0c00000300000500"), inner...)), to + "9999: VXLAN-GPE, flags [IP], vni 5: " + echo},
 		{"not the default port then", TextOptions{Table: header.New(header.Ports{VXLAN: []uint16{9999}})}, over(4789, vxlan(5, inner)), to + "4789: UDP, length 74\n"},
 		{"depth 1", TextOptions{Depth: 1}, over(4789, vxlan(5, over(4789, vxlan(6, inner)))),
 			to + "4789: " + vni + "5\nIP 10.0.0.1.40000 > 10.0.0.2.4789: " + vni + "6, length 74\n"},

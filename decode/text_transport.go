@@ -548,6 +548,11 @@ func (t *Text) udp(o, length int, fragment bool) {
 	case header.Geneve:
 		t.geneve(o+8, left)
 		return
+	case header.GPE:
+		if !t.opt.Quiet {
+			t.gpe(o+8, left)
+			return
+		}
 	}
 	if !t.opt.Quiet && t.datagram(t.u16(o), t.u16(o+2), o+8, left) {
 		return
