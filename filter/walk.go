@@ -398,7 +398,6 @@ func (l *lowerer) tunnel(s selector, yes, no block) block {
 		load(ir.T0, addr{ir.L4, uint32(port.Off)}, port.Size), addr{ir.L4, udp.Fixed}.mov(ir.L4)), no)
 
 	var rules []header.Rule
-	n := no
 	for _, r := range l.opt.Table.Header(header.IP).Next.Rules {
 		if l.opt.Table.Header(r.To).Class == header.Tunnel {
 			rules = append(rules, r)
@@ -408,7 +407,7 @@ func (l *lowerer) tunnel(s selector, yes, no block) block {
 	for i, typ := range types {
 		rules = append(rules, header.Rule{Value: typ, To: ids[i]})
 	}
-	n = l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoUDP), behindUDP, by(ir.Proto, rules))
+	n := l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoUDP), behindUDP, by(ir.Proto, rules))
 	if s.test {
 		n = l.do(n, move(ir.Ext, ir.L4))
 	}
