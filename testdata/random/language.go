@@ -19,6 +19,9 @@ func (g *Gen) Language(link uint32, size int) string {
 		for g.one(3) && l.labels == 0 && l.link == link {
 			before += l.shift() + " and "
 		}
+		if l.labels > 0 { // they would count in the tunnel, which we do not follow
+			return before + l.expr(size, value{})
+		}
 		s := before + l.geneve() + " and (" + l.expr(size, value{}) + ")"
 		if g.one(4) {
 			g.made("not ( geneve )")
@@ -27,6 +30,9 @@ func (g *Gen) Language(link uint32, size int) string {
 		return s
 	case 1:
 		a, _ := l.term(value{})
+		if l.labels > 0 {
+			return a
+		}
 		g.made("or ( geneve )")
 		return a + " or (" + l.geneve() + " and (" + l.expr(size, value{}) + "))"
 	}
