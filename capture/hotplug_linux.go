@@ -18,9 +18,6 @@ type place struct {
 	known    map[int]bool
 }
 
-// maxRings bounds how many interfaces are picked up in all.
-const maxRings = maxInterfaces
-
 // newPlace prepares a namespace.
 func newPlace(n Namespace, patterns []string) (*place, error) {
 	p := &place{name: n.Name, patterns: patterns, events: -1, known: map[int]bool{}}
@@ -77,18 +74,18 @@ func (p *place) close() error {
 	return unix.Close(p.events)
 }
 
-// open opens the ring of an interface.
-func (p *place) open(name string, opt *LiveOptions) (r *ring, err error) {
+// open opens the rings of an interface.
+func (p *place) open(name string, opt *LiveOptions) (rings []*ring, err error) {
 	err = p.ns.do(func() error {
-		r, err = openRing(name, p.name, opt)
+		rings, err = openRings(name, p.name, opt)
 		return err
 	})
-	return r, err
+	return rings, err
 }
 
-// scan opens rings of the interfaces that match the patterns, are up, and are not yet
+// scan opens the rings of at most room interfaces that match the patterns, are up, and are not yet
 // known. failed is told of those that cannot be captured, once for each.
-func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err error)) (rings []*ring, err error) {
+func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err error)) (found [][]*ring, err error) {
 	var links []netlink.Link
 	err = p.ns.do(func() error {
 		links, err = netlink.LinkList()
@@ -102,21 +99,21 @@ func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err er
 		a := link.Attrs()
 		there[a.Index] = true
 		promiscuous, ok := p.wants(a.Name)
-		if !ok || p.known[a.Index] || a.Flags&net.FlagUp == 0 || len(rings) >= room {
+		if !ok || p.known[a.Index] || a.Flags&net.FlagUp == 0 || len(found) >= room {
 			continue
 		}
 		o := *opt
 		o.Promiscuous = opt.Promiscuous && promiscuous
-		r, err := p.open(a.Name, &o)
+		rings, err := p.open(a.Name, &o)
 		switch {
 		case err == nil:
-			p.known[r.ifindex] = true
-			rings = append(rings, r)
+			p.known[a.Index] = true
+			found = append(found, rings)
 		case errors.Is(err, ErrInterfaceDown), errors.Is(err, unix.ENODEV):
 			// Another event will tell of it.
 		case errors.Is(err, unix.EPERM):
-			for _, r := range rings {
-				_ = r.close()
+			for _, rings := range found {
+				_ = closeRings(rings)
 			}
 			return nil, fmt.Errorf("%s: %w", a.Name, err)
 		default:
@@ -130,7 +127,7 @@ func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err er
 			delete(p.known, index)
 		}
 	}
-	return rings, nil
+	return found, nil
 }
 
 // wants reports whether a pattern is about an interface, and whether one besides Any is.

@@ -17,12 +17,18 @@ type LiveOptions struct {
 	SnapLen uint32
 	// Promiscuous asks for packets to other stations as well.
 	Promiscuous bool
-	// BufferSize is the size of the ring in bytes, for each interface. 0 means
+	// BufferSize is the size of the ring in bytes, for each interface, with Fanout for each of its
+	// rings. 0 means
 	// DefaultBufferSize. The kernel may not have that much: see Live.BufferSize.
 	BufferSize int
 	// BlockTimeout is the longest that a packet waits in the ring for others to
 	// come, in whole milliseconds from 1 to 65535. 0 means DefaultBlockTimeout.
 	BlockTimeout time.Duration
+	// Fanout is how many rings an interface has, up to MaxFanout; 0 means 1. The kernel
+	// divides the flows among them (PACKET_FANOUT, with PACKET_FANOUT_FLAG_UNIQUEID: Linux 4.12),
+	// and each is read by a goroutine of its own. Next returns the packets in the order of time
+	// all the same; for that, none waits in a ring for longer than 50 ms, whatever BlockTimeout is.
+	Fanout int
 	// Filter attaches a filter to the socket of one interface, through
 	// SO_ATTACH_BPF or SO_ATTACH_FILTER. The socket is not bound yet, so no packet
 	// that the filter would reject is ever captured. The filter should return
@@ -76,6 +82,8 @@ const (
 	// 10 Gbit/s in 50 ms: longer than a busy machine, or a disk that is being flushed, keeps
 	// us from reading.
 	DefaultBufferSize = 64 << 20
+	// MaxFanout is the most rings of an interface.
+	MaxFanout = 16
 	// DefaultBlockTimeout is short enough for output that somebody watches.
 	DefaultBlockTimeout = 100 * time.Millisecond
 )

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +25,7 @@ type Live struct {
 	opt        LiveOptions
 	places     []*place
 	interfaces []Interface
-	rings      []*ring       // one for each interface
+	rings      []*ring       // of one interface stand together, LiveOptions.Fanout of them
 	active     []*ring       // those that are not closed
 	polls      []unix.PollFd // one for each active ring, one for each place, and the last for wake
 	last       *ring         // whose packet the last Next returned
@@ -58,6 +59,15 @@ func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 	}
 	if opt.BlockTimeout <= 0 {
 		opt.BlockTimeout = DefaultBlockTimeout
+	}
+	if opt.Fanout == 0 {
+		opt.Fanout = 1
+	}
+	if opt.Fanout < 1 || opt.Fanout > MaxFanout {
+		return nil, fmt.Errorf("%d rings for each interface: 1 to %d are possible", opt.Fanout, MaxFanout)
+	}
+	if opt.Fanout > 1 {
+		opt.BlockTimeout = min(opt.BlockTimeout, fanoutTimeout)
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -93,12 +103,12 @@ func (l *Live) openAll(names []string) error {
 		}
 		l.places = append(l.places, p)
 		for _, name := range exact {
-			r, err := p.open(name, &l.opt)
+			rings, err := p.open(name, &l.opt)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.interfaceName(name), err)
 			}
-			p.known[r.ifindex] = true
-			l.add(r, p)
+			p.known[rings[0].ifindex] = true
+			l.add(rings, p)
 		}
 		if len(patterns) == 0 {
 			continue
@@ -111,17 +121,19 @@ func (l *Live) openAll(names []string) error {
 	return nil
 }
 
-// add takes over a ring.
-func (l *Live) add(r *ring, p *place) {
-	r.index, r.place = len(l.rings), p
-	l.rings = append(l.rings, r)
-	l.active = append(l.active, r)
-	l.interfaces = append(l.interfaces, r.iface)
+// add takes over the rings of an interface.
+func (l *Live) add(rings []*ring, p *place) {
+	for _, r := range rings {
+		r.index, r.place = len(l.interfaces), p
+	}
+	l.rings = append(l.rings, rings...)
+	l.active = append(l.active, rings...)
+	l.interfaces = append(l.interfaces, rings[0].iface)
 }
 
 // pickUp opens the interfaces of a place that match its patterns, and returns how many.
 func (l *Live) pickUp(p *place) (int, error) {
-	rings, err := p.scan(&l.opt, maxRings-len(l.rings), func(name string, err error) {
+	found, err := p.scan(&l.opt, maxInterfaces-len(l.interfaces), func(name string, err error) {
 		if l.opt.OnDown != nil {
 			l.opt.OnDown(Interface{Name: name}, err)
 		}
@@ -129,10 +141,10 @@ func (l *Live) pickUp(p *place) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, r := range rings {
-		l.add(r, p)
+	for _, rings := range found {
+		l.add(rings, p)
 	}
-	return len(rings), nil
+	return len(found), nil
 }
 
 // watchFiles lists what poll waits for.
@@ -151,9 +163,16 @@ func (l *Live) watchFiles() {
 // some that match a pattern.
 func (l *Live) Interfaces() []Interface { return l.interfaces }
 
-// BufferSize returns the size in bytes of the ring of interface i. It is less than was
+// BufferSize returns the size in bytes of the rings of interface i together. It is less than was
 // asked for if the kernel did not have that much memory.
-func (l *Live) BufferSize(i int) int { return len(l.rings[i].mem) }
+func (l *Live) BufferSize(i int) (size int) {
+	for _, r := range l.rings {
+		if r.index == i {
+			size += len(r.mem)
+		}
+	}
+	return size
+}
 
 // Next waits for the next packet. Of the packets that are there on several
 // interfaces it returns the earliest first. The error is ctx.Err() when ctx is done, and Next
@@ -178,6 +197,11 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 			}
 		}
 		var first *ring
+		if l.opt.Fanout > 1 {
+			for _, r := range l.active {
+				r.readAhead()
+			}
+		}
 		for _, r := range l.active {
 			if err := r.advance(); err != nil {
 				return Packet{}, fmt.Errorf("%s: %w", r.iface.Name, err)
@@ -186,7 +210,7 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 				first = r
 			}
 		}
-		if first != nil {
+		if first != nil && (l.opt.Fanout == 1 || l.mayGo(first)) {
 			l.last = first
 			return first.head, nil
 		}
@@ -276,7 +300,10 @@ func (l *Live) poll() error {
 	timeout := -1
 	alive := false
 	for i, r := range l.active {
-		l.polls[i].Revents = 0
+		l.polls[i].Revents, l.polls[i].Events = 0, unix.POLLIN
+		if r.ready { // we wait for what another ring of its interface keeps
+			l.polls[i].Events = 0
+		}
 		if r.gone {
 			l.polls[i].Fd = -1
 			continue
@@ -313,7 +340,7 @@ func (l *Live) poll() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.iface.Name, err)
 		}
-		if lost != nil && l.opt.OnDown != nil {
+		if lost != nil && r.reports && l.opt.OnDown != nil {
 			l.opt.OnDown(r.iface, lost)
 		}
 	}
@@ -339,9 +366,9 @@ func (l *Live) changed(p *place) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range l.rings[len(l.rings)-n:] {
+	for _, in := range l.interfaces[len(l.interfaces)-n:] {
 		if l.opt.OnUp != nil {
-			l.opt.OnUp(r.iface)
+			l.opt.OnUp(in)
 		}
 	}
 	return nil
@@ -358,7 +385,9 @@ func (l *Live) retire() error {
 		l.mu.Lock()
 		err := errors.Join(r.count(), r.close())
 		l.active = append(l.active[:i], l.active[i+1:]...)
-		delete(r.place.known, r.ifindex)
+		if !slices.ContainsFunc(l.active, func(other *ring) bool { return other.index == r.index }) {
+			delete(r.place.known, r.ifindex)
+		}
 		l.watchFiles()
 		l.mu.Unlock()
 		if err != nil {
@@ -377,12 +406,13 @@ func (l *Live) Stats() ([]Stats, error) {
 	if l.closed {
 		return nil, net.ErrClosed
 	}
-	all := make([]Stats, len(l.rings))
-	for i, r := range l.rings {
+	all := make([]Stats, len(l.interfaces))
+	for _, r := range l.rings {
 		if err := r.count(); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.iface.Name, err)
 		}
-		all[i] = r.stats
+		all[r.index].Received += r.stats.Received
+		all[r.index].Dropped += r.stats.Dropped
 	}
 	return all, nil
 }
@@ -407,7 +437,7 @@ func (l *Live) Close() error {
 	return errors.Join(errs...)
 }
 
-// ring is the socket and the packet ring of one interface.
+// ring is a socket and a packet ring of one interface.
 type ring struct {
 	iface     Interface
 	ifindex   int
@@ -424,6 +454,12 @@ type ring struct {
 	head  Packet // the next packet to return
 	ready bool   // there is one
 
+	// These are of interfaces that have several rings.
+	ahead     *batches // reads blocks; nil if we do
+	barrier   int      // socket of waitForPackets; -1 but in the last ring
+	barrierAt uint16   // its protocol
+
+	reports bool // what becomes of the interface
 	wasDown bool // and so may have been removed since
 	gone    bool
 	final   bool // the kernel writes no more
@@ -432,9 +468,9 @@ type ring struct {
 	stats Stats
 }
 
-// openRing opens a capture of one interface of the calling thread's network namespace, which
+// openRings opens a capture of one interface of the calling thread's network namespace, which
 // place is the name of.
-func openRing(name, place string, opt *LiveOptions) (*ring, error) {
+func openRings(name, place string, opt *LiveOptions) (rings []*ring, err error) {
 	link, linkType, sockType, err := lookUp(name)
 	if err != nil {
 		return nil, err
@@ -443,45 +479,69 @@ func openRing(name, place string, opt *LiveOptions) (*ring, error) {
 	if attrs.Flags&net.FlagUp == 0 {
 		return nil, fmt.Errorf("%w (ip link set %s up)", ErrInterfaceDown, attrs.Name)
 	}
-	r := &ring{
-		ifindex: attrs.Index,
-		only:    opt.Direction,
-		iface: Interface{
-			Name: placeName(place, attrs.Name), Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
-			Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
-		},
-		read: blockReader{snapLen: int(opt.SnapLen), ethernet: linkType == linkEthernet},
+	iface := Interface{
+		Name: placeName(place, attrs.Name), Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
+		Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
 	}
 	if opt.Accept != nil {
-		if err := opt.Accept(r.iface); err != nil {
+		if err := opt.Accept(iface); err != nil {
 			return nil, err
 		}
 	}
-	// Protocol 0: the socket receives nothing until it is bound. A socket of ETH_P_ALL
-	// would at once queue the packets of all interfaces, unfiltered.
-	r.fd, err = unix.Socket(unix.AF_PACKET, sockType|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if errors.Is(err, unix.EPERM) {
-		return nil, fmt.Errorf("capturing needs the capability CAP_NET_RAW (run as root, or setcap cap_net_raw+ep on the program): %w", err)
+	defer func() {
+		if err != nil {
+			_ = closeRings(rings)
+			rings = nil
+		}
+	}()
+	loopback := attrs.Flags&net.FlagLoopback != 0
+	for range opt.Fanout {
+		r := &ring{
+			ifindex: attrs.Index, only: opt.Direction, iface: iface, barrier: -1,
+			read: blockReader{snapLen: int(opt.SnapLen), ethernet: linkType == linkEthernet},
+		}
+		if loopback && opt.Fanout > 1 { // before Linux 5.11 a group does not ignore outgoing packets
+			r.only = DirectionIn
+		}
+		// Protocol 0: the socket receives nothing until it is bound. A socket of ETH_P_ALL
+		// would at once queue the packets of all interfaces, unfiltered.
+		r.fd, err = unix.Socket(unix.AF_PACKET, sockType|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if errors.Is(err, unix.EPERM) {
+			return rings, fmt.Errorf("capturing needs the capability CAP_NET_RAW (run as root, or setcap cap_net_raw+ep on the program): %w", err)
+		}
+		if err != nil {
+			return rings, fmt.Errorf("opening a packet socket: %w", err)
+		}
+		rings = append(rings, r)
+		if err := r.setUp(attrs.Name, opt, loopback); err != nil {
+			return rings, err
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening a packet socket: %w", err)
+	rings[len(rings)-1].reports = true
+	if len(rings) > 1 {
+		return rings, fanout(rings, opt, loopback || opt.Direction == DirectionIn)
 	}
-	if err := r.setUp(attrs.Name, opt, attrs.Flags&net.FlagLoopback != 0); err != nil {
-		_ = r.close()
-		return nil, err
+	return rings, nil
+}
+
+func closeRings(rings []*ring) error {
+	var errs []error
+	for _, r := range rings {
+		errs = append(errs, r.close())
 	}
-	return r, nil
+	return errors.Join(errs...)
 }
 
 // setUp makes a new socket receive into its ring.
 func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
-	// The filter comes before bind, so that it sees every packet that the socket sees.
-	if opt.Filter != nil {
-		if err := opt.Filter(rawConn{r.fd}, r.iface); err != nil {
-			return fmt.Errorf("attaching the filter: %w", err)
+	// The filter comes before bind, so that it sees every packet that the socket sees. Until
+	// several sockets are a group, each would get every packet.
+	if opt.Fanout > 1 {
+		if err := attachReturn(r.fd, 0); err != nil {
+			return fmt.Errorf("attaching a filter that lets nothing pass: %w", err)
 		}
-	} else if err := attachReturn(r.fd, opt.SnapLen); err != nil {
-		return fmt.Errorf("setting the snapshot length: %w", err)
+	} else if err := r.attach(opt); err != nil {
+		return err
 	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("asking for TPACKET_V3: %w", err)
@@ -514,6 +574,23 @@ func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
 	if err := bind(r.fd, unix.ETH_P_ALL, r.ifindex); err != nil {
 		return fmt.Errorf("binding the packet socket: %w", err)
 	}
+	return r.bound()
+}
+
+// attach attaches the filter.
+func (r *ring) attach(opt *LiveOptions) error {
+	if opt.Filter != nil {
+		if err := opt.Filter(rawConn{r.fd}, r.iface); err != nil {
+			return fmt.Errorf("attaching the filter: %w", err)
+		}
+	} else if err := attachReturn(r.fd, opt.SnapLen); err != nil {
+		return fmt.Errorf("setting the snapshot length: %w", err)
+	}
+	return nil
+}
+
+// bound finds out whether the socket is bound to an interface that is up.
+func (r *ring) bound() error {
 	// bind accepts an interface that went down meanwhile, and leaves an error behind.
 	if soerr, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil {
 		return fmt.Errorf("binding the packet socket: %w", err)
@@ -577,6 +654,9 @@ func (r *ring) blockMem() []byte {
 	return r.mem[r.block*r.blockSize:][:r.blockSize]
 }
 
+// following returns the block after the one that we read, or wait for.
+func (r *ring) following() int { return (r.block + 1) % (len(r.mem) / r.blockSize) }
+
 // status returns the word through which the kernel and we hand each other the block.
 func (r *ring) status() *uint32 {
 	return (*uint32)(unsafe.Pointer(&r.blockMem()[blockStatus]))
@@ -597,13 +677,13 @@ func (r *ring) advance() error {
 				// timeout, and has no other: take it now.
 				r.begun = true
 			}
-			if err := r.read.reset(r.blockMem()); err != nil {
+			if err := r.startBlock(); err != nil {
 				return err
 			}
 			r.held = true
 		}
 		var err error
-		if r.head, r.ready, err = r.read.next(); err != nil {
+		if r.head, r.ready, err = r.nextPacket(); err != nil {
 			return err
 		}
 		r.head.Interface = r.index
@@ -616,7 +696,7 @@ func (r *ring) advance() error {
 			binary.NativeEndian.PutUint32(r.blockMem()[blockPackets:], 0)
 			atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
 			r.held = false
-			r.block = (r.block + 1) % (len(r.mem) / r.blockSize)
+			r.block = r.following()
 		}
 	}
 	return nil
@@ -632,15 +712,18 @@ func (r *ring) quiesce() error {
 	if err := attachReturn(r.fd, 0); err != nil {
 		return err
 	}
+	r.final = true
+	if r.ahead != nil { // the last ring waits for all of them
+		if r.barrier < 0 {
+			return nil
+		}
+		return r.waitForPackets()
+	}
 	// A bind to something else unhooks the socket and waits for those packets
 	// (synchronize_net in __unregister_prot_hook, net/packet/af_packet.c). Linux
 	// before 6.5 takes protocol 0 for "as before" and hooks it to all interfaces: hence
 	// the filter.
-	if err := bind(r.fd, 0, 0); err != nil {
-		return err
-	}
-	r.final = true
-	return nil
+	return bind(r.fd, 0, 0)
 }
 
 // check finds out what has happened to the interface: lost is nil if nothing has.
@@ -689,9 +772,16 @@ func (r *ring) count() error {
 func (r *ring) close() error {
 	fd := r.fd
 	r.fd = -1
+	if r.ahead != nil {
+		r.ahead.close()
+	}
 	var err error
+	if r.barrier >= 0 {
+		err = unix.Close(r.barrier)
+		r.barrier = -1
+	}
 	if r.mem != nil {
-		err = unix.Munmap(r.mem)
+		err = errors.Join(err, unix.Munmap(r.mem))
 		r.mem = nil
 	}
 	return errors.Join(err, unix.Close(fd))

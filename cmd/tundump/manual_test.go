@@ -14,6 +14,8 @@ import (
 	goflag "flag"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tundump/tundump/capture"
 )
 
 var updateDocs = goflag.Bool("update-docs", false, "write the manual and the completions anew")
@@ -30,6 +32,7 @@ func manualDetails() map[string]string {
 		"no-promiscuous-mode":   "Interfaces are otherwise put into promiscuous mode, in which they take what is addressed to others, too.",
 		"snapshot-length":       "0 means the largest, which is the default. A tunnel header that is cut off cannot be looked into.",
 		"buffer-size":           "A plain number is in KiB, as in tcpdump. It must take what comes while the program does something else: the default is 64 MiB, 50 ms of 10 Gbit/s. Less is taken where the kernel does not have that much.",
+		"fanout":                fmt.Sprintf("Up to %d. Each has a ring of its own, as large as -B says, and the kernel divides the flows among them. Packets come out in the order of time all the same. It helps where the kernel receives on several processors; printing and writing stay one thread.", capture.MaxFanout),
 		"direction":             "As seen by the interface. With -r it is about packets whose direction the file tells.",
 		"time-stamp-type":       "See -J for those that an interface has.",
 		"relinquish-privileges": "Capabilities are dropped in any case when the sockets are open, in all threads. What remains: CAP_NET_RAW and CAP_BPF for interfaces that appear later, CAP_BPF for sets that are read again, CAP_DAC_READ_SEARCH for the files of -V, and CAP_DAC_OVERRIDE while a file of a rotation is created. Files belong to USER, as in tcpdump.",

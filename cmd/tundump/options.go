@@ -28,6 +28,7 @@ type Options struct {
 	SnapLen        uint32                // -s, bytes
 	NoPromisc      bool                  // -p
 	BufferSize     int                   // -B, bytes; 0 is the default
+	Fanout         int                   // --fanout; 0 is 1
 	Netns          []string              // --netns
 	Direction      capture.Direction     // -Q; DirectionUnknown is both
 	TimeStamps     capture.TimeStampType // -j, "" is the host's

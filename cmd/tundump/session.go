@@ -164,7 +164,7 @@ func (s *session) live() error {
 // liveOptions returns how interfaces are opened.
 func (s *session) liveOptions() capture.LiveOptions {
 	o := capture.LiveOptions{
-		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize,
+		SnapLen: s.opt.SnapLen, Promiscuous: !s.opt.NoPromisc, Filter: s.attach(), BufferSize: s.opt.BufferSize, Fanout: s.opt.Fanout,
 		Namespaces: s.opt.namespaces(), Direction: s.opt.Direction, TimeStamps: s.opt.TimeStamps,
 		OnUp:   s.listening,
 		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestFanout captures numbered packets of many flows with several threads: all are in the file once, in
+// the order of time, which capinfos looks at, and of one interface. Privileges were dropped by then.
+func TestFanout(t *testing.T) {
+	l := newLab(t)
+	const total = 100_000
+	frames := make([][]byte, total)
+	for i := range frames {
+		frames[i] = numberedPacket(uint64(i), 60)
+		binary.BigEndian.PutUint16(frames[i][34:], uint16(1024+i%997))
+	}
+	for _, tt := range []struct {
+		n        int
+		ns, name string
+		options  []string
+	}{
+		{2, l.A, "eth1", nil},
+		{4, l.B, l.A + "/eth1", []string{"--netns", l.A, "-Q", "out"}},
+	} {
+		file := filepath.Join(t.TempDir(), "out.pcapng")
+		arg := append([]string{"tundump", "-i", "eth1", "-w", file, "--fanout", fmt.Sprint(tt.n)}, tt.options...)
+		r := start(t, l, tt.ns, append(arg, "udp and dst port 5000")...)
+		if err := l.Transmit(l.A, "eth1", frames); err != nil {
+			t.Fatal(err)
+		}
+		log := r.stop(syscall.SIGINT)
+		if c, r, d := counters(t, log); c != total || r != total || d != 0 {
+			t.Errorf("fanout %d: captured %d, received %d, dropped %d", tt.n, c, r, d)
+		}
+		if strings.Count(log, "listening on ") != 1 {
+			t.Errorf("fanout %d: %s", tt.n, log)
+		}
+		all := numbers(t, file)
+		if len(all) != total {
+			t.Fatalf("fanout %d: %d packets", tt.n, len(all))
+		}
+		for i, number := range all {
+			if number != uint64(i) {
+				t.Fatalf("fanout %d: packet %d has the number %d", tt.n, i, number)
+			}
+		}
+		out, err := exec.Command("capinfos", file).CombinedOutput()
+		out = bytes.Join(bytes.Fields(out), []byte(" "))
+		for _, want := range []string{
+			"Number of packets: 100 k", "Strict time order: True", "Number of interfaces in file: 1", "Name = " + tt.name, "Number of stat entries = 1",
+		} {
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("fanout %d: capinfos: no %q: %v\n%s", tt.n, want, err, out)
+			}
+		}
+	}
+}
