@@ -105,7 +105,7 @@ func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
 	}
 	if os.Geteuid() == 0 {
 		b.ebpf = loadKernel(t, text, p)
-		if len(p.Heads) > 0 && len(b.unrolled.Blocks) < 2000 {
+		if len(p.Heads) > 0 && len(b.unrolled.Blocks) < 700 { // the verifier takes seconds for longer ones
 			b.straight = loadKernel(t, text, b.unrolled)
 		}
 	}
@@ -173,10 +173,10 @@ func TestBackends(t *testing.T) {
 	defer sayLeftOut(t)
 	g := random.New(3)
 	matched, total, loops, classics, longest := 0, 0, 0, 0, 0
-	for range random.Rounds(350) {
+	for range random.Rounds(130) {
 		text := g.Expr(1 + g.IntN(4))
-		b := newBackends(t, text, options(3+g.IntN(2)))
-		for range 150 {
+		b := newBackends(t, text, options(3))
+		for range 300 {
 			if total++; b.check(t, text, g.Packet(4)) {
 				matched++
 			}
@@ -193,7 +193,7 @@ func TestBackends(t *testing.T) {
 	if missing := g.Missing(); missing != nil {
 		t.Errorf("never generated: %q", missing)
 	}
-	if matched < total/20 || classics < 100 || loops < 50 && os.Geteuid() == 0 {
+	if matched < total/20 || classics < 40 || loops < 20 && os.Geteuid() == 0 {
 		t.Errorf("of %d packets %d matched; %d programs as classic BPF, %d with loops as eBPF: the test says little", total, matched, classics, loops)
 	}
 	t.Logf("%d packets, %d matched; %d programs as classic BPF, %d with loops, up to %d blocks", total, matched, classics, loops, longest)
