@@ -666,8 +666,8 @@ func TestLiveFilterLine(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"", "none, every packet is captured"},
 		{"tcp", `eBPF, \d+ instructions`},
-		{"--depth 1 --vxlan-port 7,8,9 inner tcp", `eBPF, \d+ instructions, tunnels to depth 1, VXLAN on 7, 8 and 9`},
-		{"--vxlan-port 7 --geneve-port 8 gre", `eBPF, \d+ instructions, tunnels to depth 3, VXLAN on 7, Geneve on 8`},
+		{"--depth 1 --vxlan-port 7,8,9 inner tcp", `eBPF, \d+ instructions, tunnels to depth 1, VXLAN on 7, 8, 9 and 4789, with the port of a device here, 4789`},
+		{"--vxlan-port 7 --geneve-port 8 gre", `eBPF, \d+ instructions, tunnels to depth 3, VXLAN on 7 and 4789, Geneve on 8, with the port of a device here, 4789`},
 	} {
 		r := start(t, l, l.A, append([]string{"tundump", "-i", "eth1"}, strings.Fields(tt.args)...)...)
 		if log := r.stop(syscall.SIGINT); !regexp.MustCompile(`(?m)^tundump: filter: ` + tt.want + `$`).MatchString(log) {
