@@ -27,7 +27,7 @@ func (g *Gen) Set(size int) (set, plain string) {
 		}
 		return proto + dir + "port in " + braces(entries), without(proto, dir, terms)
 	case k == 1 && g.Tunnels:
-		word := pick(g, "gre", "nvgre", "vxlan", "geneve", "tunnel")
+		word := pick(g, "gre", "nvgre", "vxlan", "geneve", "gtp", "l2tp", "tunnel")
 		g.made("set of " + word)
 		var entries, terms []string
 		for range n {
@@ -110,7 +110,7 @@ func either(terms []string) string { return "(" + strings.Join(terms, " or ") + 
 
 // SetNames returns the names of what a long run of Set must have made.
 func SetNames() []string {
-	return []string{"set of ports", "range in a set", "set of gre", "set of nvgre", "set of vxlan", "set of geneve", "set of tunnel",
+	return []string{"set of ports", "range in a set", "set of gre", "set of nvgre", "set of vxlan", "set of geneve", "set of gtp", "set of l2tp", "set of tunnel",
 		"set of addresses", "prefix of ip6 in a set", "prefix in a set", "entry that does not fit the protocol", "large set",
 		"direction of a set ", "direction of a set src ", "direction of a set dst ", "direction of a set src or dst ", "direction of a set src and dst "}
 }
