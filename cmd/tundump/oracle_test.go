@@ -122,6 +122,11 @@ var apart = map[string][]int{
 	"testdata/geneve.pcap":  {33, 35}, // version 1; 6081 only as the source port
 	"testdata/ipip.pcap":    {40},     // seven extension headers, header.MaxExtensions is six
 	"testdata/mixed.pcapng": {23},     // cut within the inner IPv4 header, behind its addresses
+	// A pseudowire without control word, whose frame is a level; tshark's addresses count IP headers.
+	"testdata/mpls.pcap": {7},
+	// NSH right behind Ethernet is a tunnel without an outer IP header; reserved bits and versions of
+	// VXLAN-GPE (177 to 179) and NSH (200, 204, 206), which tshark passes over; 279 goes to a tunnel's port.
+	"testdata/services.pcap": {173, 177, 178, 179, 185, 187, 189, 190, 191, 193, 195, 197, 199, 200, 204, 206, 217, 279},
 }
 
 // TestInnerSources compares, for every capture and every inner source address in
