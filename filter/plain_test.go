@@ -25,7 +25,7 @@ import (
 
 func plainOptions(depth, tags, extensions int) PlainOptions {
 	opt := testOptions()
-	opt.Table = opt.Table.Only(header.Common)
+	opt.Table = header.New(header.DefaultPorts()).Only(header.Common)
 	opt.Depth = depth
 	return PlainOptions{Options: opt, Tags: tags, Extensions: extensions}
 }
