@@ -35,7 +35,7 @@ func manualDetails() map[string]string {
 		"fanout":                fmt.Sprintf("Up to %d. Each has a ring of its own, as large as -B says, and the kernel divides the flows among them. Packets come out in the order of time all the same. It helps where the kernel receives on several processors; printing and writing stay one thread.", capture.MaxFanout),
 		"direction":             "As seen by the interface. With -r it is about packets whose direction the file tells.",
 		"time-stamp-type":       "See -J for those that an interface has.",
-		"relinquish-privileges": "Capabilities are dropped in any case when the sockets are open, in all threads. What remains: CAP_NET_RAW and CAP_BPF for interfaces that appear later, CAP_BPF for sets that are read again, CAP_DAC_READ_SEARCH for the files of -V, and CAP_DAC_OVERRIDE while a file of a rotation is created. Files belong to USER, as in tcpdump.",
+		"relinquish-privileges": "Capabilities are dropped in any case when the sockets are open, in all threads. What remains: CAP_NET_RAW, CAP_BPF and CAP_PERFMON for interfaces that appear later, CAP_BPF and CAP_PERFMON for sets that are read again, CAP_DAC_READ_SEARCH for the files of -V, and CAP_DAC_OVERRIDE while a file of a rotation is created. Files belong to USER, as in tcpdump.",
 		"linktype":              "Packets have the link type that their interface or file gives them.",
 		"read":                  "Either byte order, micro- and nanoseconds; also compressed with gzip, zstd or lz4.",
 		"read-list":             "If FILE is - the list is read from standard input.",

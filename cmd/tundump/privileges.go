@@ -36,7 +36,7 @@ func (s *session) becomeOther(live bool) error {
 // be read are open, and the first file was created, or is yet to be created. These remain:
 //
 //   - to capture from interfaces that appear later, CAP_NET_RAW, and with -j of an adapter CAP_NET_ADMIN
-//   - to load filters for them, or with sets that are read again, CAP_BPF
+//   - to load filters for them, or with sets that are read again, CAP_BPF and CAP_PERFMON
 //   - to read further files of -V, CAP_DAC_READ_SEARCH
 //   - to create files, CAP_DAC_OVERRIDE, as in tcpdump, but only while one is being created; so
 //     that files of a rotation can be where the first one was
@@ -50,7 +50,7 @@ func (s *session) dropPrivileges(live, first bool) error {
 		}
 	}
 	if live && (later || s.filters.sets.Used()) {
-		keep = append(keep, loadsBPF())
+		keep = append(keep, loadsBPF()...)
 	}
 	if s.opt.ReadList != "" {
 		keep = append(keep, cap.DAC_READ_SEARCH)
@@ -73,13 +73,15 @@ func (s *session) dropPrivileges(live, first bool) error {
 	return nil
 }
 
-// loadsBPF returns the capability that is needed to load eBPF: before Linux 5.8 there was none of
-// its own.
-func loadsBPF() cap.Value {
+// loadsBPF returns the capabilities to load eBPF with: before Linux 5.8 there was none of its
+// own. Without CAP_PERFMON the verifier also follows what a processor might do by
+// speculation (bpf_bypass_spec_v1 in linux/bpf.h), which for a walk through tunnels can be more
+// than the million instructions that it looks at.
+func loadsBPF() []cap.Value {
 	if cap.MaxBits() > cap.BPF {
-		return cap.BPF
+		return []cap.Value{cap.BPF, cap.PERFMON}
 	}
-	return cap.SYS_ADMIN
+	return []cap.Value{cap.SYS_ADMIN}
 }
 
 // set makes the capabilities what they are while a file is created, and otherwise.

@@ -57,7 +57,7 @@ func wantThreads(t *testing.T, pid int, want string) {
 const (
 	dacOverride = 1 << 1
 	netRaw      = 1 << 13
-	bpfLoad     = 1 << 39
+	bpfLoad     = 1<<39 | 1<<38 // CAP_BPF and CAP_PERFMON
 )
 
 // TestPrivileges: a capture has no capabilities, but for what it needs later.

@@ -37,8 +37,7 @@ func TestReload(t *testing.T) {
 	replace(t, hosts, "10.5.5.1\n")
 	replace(t, ports, "9000 # of the sender\n")
 	s := newSender(t, l)
-	// Fragments inside tunnels would have the verifier work for half a minute at each reload.
-	r := start(t, l, l.B, "tundump", "--no-follow-fragments", "-i", "eth1", "-w", out, fmt.Sprintf("inner (src host in @%s and dst port in @%s)", hosts, ports))
+	r := start(t, l, l.B, "tundump", "-i", "eth1", "-w", out, fmt.Sprintf("inner (src host in @%s and dst port in @%s)", hosts, ports))
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
