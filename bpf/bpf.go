@@ -78,7 +78,13 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error)
 			return nil, errors.Join(err, f.closeMaps())
 		}
 		f.size = len(insns)
-		f.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"})
+		spec := &ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"}
+		// Without its log, which is worth nothing where the verifier gives up, and takes it
+		// several times as long.
+		f.prog, err = ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
+		if err != nil && !errors.Is(err, unix.E2BIG) && !errors.Is(err, unix.EPERM) {
+			f.prog, err = ebpf.NewProgram(spec)
+		}
 		if err == nil {
 			return f, nil
 		}
@@ -90,10 +96,13 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error)
 	return f, nil
 }
 
-// brief returns the cause alone where it says all: missing rights.
+// brief returns the cause alone where it says all.
 func brief(err error) error {
-	if errors.Is(err, unix.EPERM) {
+	switch {
+	case errors.Is(err, unix.EPERM):
 		return errors.New("CAP_BPF is needed")
+	case errors.Is(err, unix.E2BIG):
+		return errors.New("it is more than the kernel's verifier looks at; with CAP_PERFMON, a smaller depth or fewer scopes it has less to do")
 	}
 	return err
 }
