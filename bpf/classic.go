@@ -17,16 +17,11 @@ import (
 // metadata. It remembers nothing, and so does not follow fragments. It is an error if
 // the program is longer than the kernel takes.
 func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
-	if err := p.Verify(); err != nil {
+	u, err := unrolled(p)
+	if err != nil {
 		return nil, err
 	}
-	p = p.WithoutFragments().Expand(ClassicSet)
-	if n := p.LargestSet(); n > 0 {
-		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
-	}
-	u := p.Unroll()
 	var insns []bpf.Instruction
-	var err error
 	g := u.Graph(!live, false)
 	if g != nil {
 		insns, err = fromGraph(g, live).finish(snapLen)
@@ -38,12 +33,43 @@ func Classic(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
 			insns, err = other, otherErr
 		}
 	}
+	return fits(insns, err)
+}
+
+// ClassicUnoptimised is Classic without what makes the program shorter, for tcpdump's -O: each
+// block of the program is translated as it is.
+func ClassicUnoptimised(p *ir.Prog, snapLen uint32, live bool) ([]bpf.Instruction, error) {
+	u, err := unrolled(p)
 	if err != nil {
 		return nil, err
 	}
+	c := fromBlocks(u, live)
+	if err := c.assignCells(); err != nil {
+		return nil, err
+	}
+	return fits(c.link(snapLen), nil)
+}
+
+// unrolled returns the program as far as classic BPF can express it.
+func unrolled(p *ir.Prog) (*ir.Prog, error) {
+	if err := p.Verify(); err != nil {
+		return nil, err
+	}
+	p = p.WithoutFragments().Expand(ClassicSet)
+	if n := p.LargestSet(); n > 0 {
+		return nil, fmt.Errorf("a set of %d entries needs eBPF: classic BPF has no tables, and takes sets of at most %d", n, ClassicSet)
+	}
+	return p.Unroll(), nil
+}
+
+// fits returns the instructions, if the kernel would take so many.
+func fits(insns []bpf.Instruction, err error) ([]bpf.Instruction, error) {
 	const limit = 4096 // BPF_MAXINSNS
-	if len(insns) > limit {
-		return nil, fmt.Errorf("the filter needs %d instructions, and classic BPF has room for %d", len(insns), limit)
+	if err == nil && len(insns) > limit {
+		err = fmt.Errorf("the filter needs %d instructions, and classic BPF has room for %d", len(insns), limit)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return insns, nil
 }

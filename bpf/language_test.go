@@ -5,8 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/bpf"
+
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
+	"github.com/tundump/tundump/filter/ir"
 	"github.com/tundump/tundump/testdata/oracle"
 	"github.com/tundump/tundump/testdata/random"
 )
@@ -34,10 +37,29 @@ func TestBackendsLanguage(t *testing.T) {
 		if b.classic != nil {
 			classics++
 		}
+		// Unoptimised, it is what Match says of the program that was not optimised either.
+		opt := filter.Options{LinkType: header.LinkType(link), Table: header.New(header.DefaultPorts()), Depth: 1, Names: oracle.Names{}, NoOptimise: true}
+		raw, err := filter.Compile(text, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insns, err := ClassicUnoptimised(raw, snap, false)
+		if err != nil {
+			t.Fatalf("%s\n%v", text, err)
+		}
+		unoptimised, err := bpf.NewVM(insns)
+		if err != nil {
+			t.Fatalf("%s\n%v", text, err)
+		}
 		for range 25 {
 			of := packets[link]
-			if b.check(t, text, of[g.IntN(len(of))]) {
+			data := of[g.IntN(len(of))]
+			if b.check(t, text, data) {
 				matched++
+			}
+			n, err := unoptimised.Run(data)
+			if want := raw.Match(data, ir.Meta{Len: uint32(len(data))}); err != nil || (n != 0) != want {
+				t.Fatalf("%s\non %x\nunoptimised: %d, %v; Match says %v", text, data, n, err, want)
 			}
 		}
 	}

@@ -37,7 +37,9 @@ func slot(r ir.Reg) ir.Reg { return min(r, ir.NRegs) }
 // makes no difference.
 func optimise(p *ir.Prog, loose bool) *ir.Prog {
 	g := p.Graph(false, false)
-	if loose {
+	// Longer ones fit into no classic program, for which a shorter form would matter.
+	const longest = 1 << 14
+	if loose && len(p.Blocks) <= longest {
 		if h := p.Graph(false, true); h != nil && (g == nil || 2*size(g) > 3*size(h)) {
 			g = h
 		}

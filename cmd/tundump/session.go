@@ -345,7 +345,11 @@ func (s *session) dump() error {
 	if err != nil {
 		return err
 	}
-	program, err := bpf.Classic(p, s.opt.SnapLen, len(s.opt.Interfaces) > 0)
+	classic := bpf.Classic
+	if s.opt.NoOptimise {
+		classic = bpf.ClassicUnoptimised
+	}
+	program, err := classic(p, s.opt.SnapLen, len(s.opt.Interfaces) > 0)
 	if err != nil {
 		return fmt.Errorf("printing the filter as classic BPF: %w", err)
 	}
