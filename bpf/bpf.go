@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ type Filter struct {
 // fragments. A filter that does remembers them in fragments, or in memory of its own if that is nil.
 // It needs CAP_BPF, or CAP_SYS_ADMIN before Linux 5.8, for eBPF.
 func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
-	f, err := loadEBPF(p, snapLen, fragments)
+	f, err := loadEBPF(p, snapLen, fragments, functions, loops, forgetful)
 	if err == nil {
 		return f, nil
 	}
@@ -51,9 +52,12 @@ func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
 
 // LoadEBPF is Load without the way out, and with memory of its own for fragments. A
 // rejection by the kernel's verifier prints its whole log with %+v.
-func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) { return loadEBPF(p, snapLen, nil) }
+func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
+	return loadEBPF(p, snapLen, nil, functions, loops, forgetful)
+}
 
-func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
+// loadEBPF loads the program in the first of the forms that the kernel takes.
+func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, forms ...form) (*Filter, error) {
 	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
 	// cannot be raised, loading says so itself.
 	_ = rlimit.RemoveMemlock()
@@ -72,28 +76,34 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error)
 		}
 		f.own = fragments
 	}
-	for _, forget := range []bool{false, true} {
-		insns, err := emit(p, snapLen, Maps{f.area.FD(), fragments, f.tables}, forget)
-		if err != nil {
-			return nil, errors.Join(err, f.closeMaps())
+	maps := Maps{f.area.FD(), fragments, f.tables}
+	for _, form := range forms {
+		var insns asm.Instructions
+		if insns, err = emit(p, snapLen, maps, form); err == nil {
+			f.size = len(insns)
+			f.prog, err = load(insns)
 		}
-		f.size = len(insns)
-		spec := &ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"}
-		// Without its log, which is worth nothing where the verifier gives up, and takes it
-		// several times as long.
-		f.prog, err = ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
-		if err != nil && !errors.Is(err, unix.E2BIG) && !errors.Is(err, unix.EPERM) {
-			f.prog, err = ebpf.NewProgram(spec)
-		}
-		if err == nil {
-			return f, nil
-		}
-		// E2BIG: the verifier has given up, after a million instructions.
-		if forget || !errors.Is(err, unix.E2BIG) {
-			return nil, errors.Join(fmt.Errorf("loading the program: %w", brief(err)), f.closeMaps())
+		// E2BIG: the verifier has given up, after a million instructions. With loops that are none it
+		// has more to do, and less if it is let forget.
+		if err == nil || errors.Is(err, unix.EPERM) || errors.Is(err, unix.E2BIG) == (form == functions) {
+			break
 		}
 	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("loading the program: %w", brief(err)), f.closeMaps())
+	}
 	return f, nil
+}
+
+func load(insns asm.Instructions) (*ebpf.Program, error) {
+	spec := &ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"}
+	// Without the verifier's log, which is worth nothing where it gives up, and takes
+	// several times as long.
+	prog, err := ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
+	if err != nil && !errors.Is(err, unix.E2BIG) && !errors.Is(err, unix.EPERM) {
+		return ebpf.NewProgram(spec)
+	}
+	return prog, err
 }
 
 // brief returns the cause alone where it says all.

@@ -12,11 +12,12 @@ import (
 
 // headSize is how many bytes from the start of a packet are copied into the
 // header area: enough for two levels of Ethernet, IPv6 and a transport header.
-const headSize = 128
+const headSize = 120
 
 // areaSize is the size of the map value: the header area, a word that is always 0,
-// which the verifier does not know, notes about fragments, and keys of look-ups.
-const areaSize = uint32(keysEnd)
+// which the verifier does not know, notes about fragments, keys of look-ups, and what functions take
+// and return.
+const areaSize = uint32(registersEnd)
 
 // Maps are what a program needs in the kernel besides itself.
 type Maps struct {
@@ -60,73 +61,105 @@ type emitter struct {
 	names int    // of pieces of code with labels of their own
 	blur  bool   // whether to hide constants from the verifier
 	live  uint32 // the registers that are read after the instruction at hand
+
+	prog    *ir.Prog
+	maps    Maps
+	snapLen uint32
+	forgets bool // whether to hide what is known where ways join
+	*unit        // the function at hand
 }
 
 // EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
-// which returns snapLen or 0. It needs Linux 5.3, for loops.
+// which returns snapLen or 0. Its loops are functions, for which it needs Linux 5.12; and LoadEBPF
+// knows what to do without.
 func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
-	return emit(p, snapLen, maps, false)
+	return emit(p, snapLen, maps, functions)
 }
 
-// emit is EBPF. With forget set the program is longer, and less work for the verifier.
-func emit(p *ir.Prog, snapLen uint32, maps Maps, forget bool) (asm.Instructions, error) {
+// form says what is done so that the verifier has little to do.
+type form uint8
+
+const (
+	functions form = iota // loops are functions, each of which it looks at once
+	loops                 // loops, for which it needs Linux 5.3
+	forgetful             // these, and it is let know nothing where ways join: more instructions, and fewer ways
+)
+
+// emit is EBPF in one of the forms.
+func emit(p *ir.Prog, snapLen uint32, maps Maps, f form) (asm.Instructions, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
-	e := &emitter{blur: (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)}
-	e.assign(p)
-	live := p.Live()
-	e.add(asm.Mov.Reg(ctx, asm.R1))
-	if usesBytes(p) {
-		e.prologue(p, maps.Area)
+	for _, b := range p.Blocks {
+		if (b.Cond == ir.In || b.Cond == ir.InLong) && maps.tables[halfOf(b)] == nil {
+			return nil, fmt.Errorf("there is no map for set %d", b.B.Imm)
+		}
 	}
-	for n, b := range p.Blocks {
-		e.mark(blockLabel(n))
-		for _, r := range spent(p, n, live) {
-			if e.place[r] != onStack {
-				e.add(asm.Mov.Imm32(e.place[r], 0))
+	if p.FollowsFragments() && maps.Fragments == nil {
+		return nil, errors.New("there are no maps for fragments")
+	}
+	units, err := divide(p, f == functions)
+	if err != nil {
+		return nil, err
+	}
+	e := &emitter{prog: p, maps: maps, snapLen: snapLen}
+	e.blur = (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)
+	e.forgets = f == forgetful && e.blur
+	// What is called first, for its exits to be known.
+	var all asm.Instructions
+	for _, u := range slices.Backward(units) {
+		one := e.function(u)
+		if err := check(one); err != nil {
+			return nil, err
+		}
+		all = append(one, all...)
+	}
+	return all, nil
+}
+
+// body emits the blocks of the unit at hand.
+func (e *emitter) body() {
+	for k, n := range e.order {
+		e.mark(e.to(n))
+		if inner := e.calls[n]; inner != nil {
+			e.call(inner)
+			continue
+		}
+		b := e.blocks[n]
+		if !e.called() {
+			for _, r := range spent(e.prog, n, e.liveAt) {
+				if e.place[r] != onStack {
+					e.add(asm.Mov.Imm32(e.place[r], 0))
+				}
+			}
+			if e.forgets && joins(e.prog, n) {
+				e.forget(e.liveAt[n])
 			}
 		}
-		if forget && e.blur && joins(p, n) {
-			e.forget(live[n])
-		}
 		for k, i := range b.Code {
-			e.live = b.LiveBefore(k+1, live)
+			e.live = b.LiveBefore(k+1, e.liveAt)
 			e.instr(i)
 		}
 		e.live = 0
 		for _, to := range []int{b.True, b.False} {
 			if to >= 0 {
-				e.live |= live[to]
+				e.live |= e.liveAt[to]
 			}
 		}
-		if (b.Cond == ir.In || b.Cond == ir.InLong) && maps.tables[halfOf(b)] == nil {
-			return nil, fmt.Errorf("there is no map for set %d", b.B.Imm)
+		next := none
+		if k+1 < len(e.order) {
+			next = e.order[k+1]
 		}
-		if p.FollowsFragments() && maps.Fragments == nil {
-			return nil, errors.New("there are no maps for fragments")
-		}
-		e.branch(p, b, n+1, maps)
+		e.branch(b, next)
 	}
-	// The verifier refuses what cannot be reached.
-	if usesBytes(p) || leads(p, ir.Reject) {
-		e.mark("reject")
-		e.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
-	}
-	if leads(p, ir.Accept) {
-		e.mark("accept")
-		e.add(asm.LoadImm(asm.R0, int64(snapLen), asm.DWord), asm.Return())
-	}
-	e.out = append(e.out, e.slow...)
-	return e.out, e.check()
 }
 
 // check refuses what cilium/ebpf or the kernel could not encode: jumps have 16
 // bits, and the kernel expands LD_IND and LD_ABS.
-func (e *emitter) check() error {
+func check(all asm.Instructions) error {
 	const expanded = 12
-	size := len(e.out)
-	for _, i := range e.out {
+	size := len(all)
+	for _, i := range all {
 		if c := i.OpCode; c.Class() == asm.LdClass && (c.Mode() == asm.IndMode || c.Mode() == asm.AbsMode) {
 			size += expanded
 		}
@@ -135,16 +168,6 @@ func (e *emitter) check() error {
 		return fmt.Errorf("the filter needs %d eBPF instructions, which is more than jumps can cross", size)
 	}
 	return nil
-}
-
-func blockLabel(n int) string {
-	switch n {
-	case ir.Accept:
-		return "accept"
-	case ir.Reject:
-		return "reject"
-	}
-	return fmt.Sprintf("b%d", n)
 }
 
 // leads reports whether an edge goes to the target.
@@ -202,10 +225,10 @@ func usesBytes(p *ir.Prog) bool {
 // assign gives registers a machine register, in the order of how often they are
 // used, as long as there are any, and each a place on the stack. Loop counters come
 // first: on the stack the verifier loses count of them and sees an endless loop.
-func (e *emitter) assign(p *ir.Prog) {
+func (e *emitter) assign() {
 	var uses [ir.NRegs]int
 	count := func(r ir.Reg) { uses[r]++ }
-	for _, b := range p.Blocks {
+	for _, b := range e.blocks {
 		for _, i := range b.Code {
 			i.Reads(count)
 			count(i.Dst)
@@ -214,6 +237,9 @@ func (e *emitter) assign(p *ir.Prog) {
 		if b.Cond == ir.Again {
 			uses[b.A] = 1 << 30
 		}
+	}
+	for _, inner := range e.calls {
+		uses[inner.counter] = 1 << 30
 	}
 	order := make([]ir.Reg, ir.NRegs)
 	for r := range order {
@@ -224,7 +250,9 @@ func (e *emitter) assign(p *ir.Prog) {
 		if free := []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5}; n < len(free) {
 			e.place[r] = free[n]
 		}
-		e.stack[r] = int16(-8 * (n + 1))
+		if uses[r] > 0 {
+			e.stack[r] = int16(-8 * (n + 1))
+		}
 	}
 }
 
@@ -245,21 +273,21 @@ func (e *emitter) mark(label string) {
 }
 
 // prologue copies the start of the packet into the header area.
-func (e *emitter) prologue(p *ir.Prog, areaFD int) {
+func (e *emitter) prologue() {
 	e.add(
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, -4),
-		asm.LoadMapPtr(asm.R1, areaFD),
+		asm.LoadMapPtr(asm.R1, e.maps.Area),
 		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "reject"), // cannot be, but the verifier wants to see it
 		asm.Mov.Reg(area, asm.R0),
 	)
-	e.beginNotes(p)
+	e.beginNotes(e.prog)
 	e.add(
 		asm.LoadMem(asm.R4, ctx, skbLen, asm.Word),
 		// bpf_skb_load_bytes fails as a whole beyond the end, and takes no size of 0.
-		asm.JEq.Imm(asm.R4, 0, blockLabel(0)),
+		asm.JEq.Imm(asm.R4, 0, e.to(0)),
 		asm.JLE.Imm(asm.R4, headSize, "fits"),
 		asm.Mov.Imm(asm.R4, headSize),
 		asm.Mov.Reg(asm.R1, ctx).WithSymbol("fits"),
@@ -374,10 +402,10 @@ func (e *emitter) load(i ir.Instr) {
 		e.add(asm.LoadMem(dst, area, int16(off), size))
 		swap()
 	case i.A == ir.NoReg:
-		e.add(e.call(i.Dst, asm.LoadAbs(int32(off), size))...)
+		e.add(e.packet(i.Dst, asm.LoadAbs(int32(off), size))...)
 		dst = asm.R0
 	default:
-		name := fmt.Sprintf("load%d", len(e.out))
+		name := fmt.Sprintf("%sload%d", e.prefix(), len(e.out))
 		e.offset(i.A, i.B.Imm)
 		e.add(
 			asm.JGT.Imm(asm.R1, int32(last), name+".far"),
@@ -385,7 +413,7 @@ func (e *emitter) load(i ir.Instr) {
 			asm.LoadMem(dst, asm.R1, 0, size))
 		swap()
 		e.mark(name)
-		far := e.call(i.Dst, asm.LoadInd(asm.R0, asm.R1, 0, size))
+		far := e.packet(i.Dst, asm.LoadInd(asm.R0, asm.R1, 0, size))
 		far[0] = far[0].WithSymbol(name + ".far")
 		// The verifier takes the result for 64 unknown bits. With the same bounds as that
 		// of the straight way, it need not look at what follows once more.
@@ -416,9 +444,9 @@ func (e *emitter) unlink(r asm.Register) {
 	}
 }
 
-// call returns a load into R0 by a call, which returns it in the host's byte order
+// packet returns a load into R0 by a call, which returns it in the host's byte order
 // and overwrites R1 to R5: what is needed of them is put on the stack meanwhile.
-func (e *emitter) call(dst ir.Reg, insn asm.Instruction) asm.Instructions {
+func (e *emitter) packet(dst ir.Reg, insn asm.Instruction) asm.Instructions {
 	var before, after asm.Instructions
 	for r, at := range e.place {
 		if at >= asm.R2 && at <= asm.R5 && e.live>>r&1 == 1 && ir.Reg(r) != dst {
@@ -430,8 +458,11 @@ func (e *emitter) call(dst ir.Reg, insn asm.Instruction) asm.Instructions {
 }
 
 // branch emits the end of a block; next is the block that follows.
-func (e *emitter) branch(p *ir.Prog, b ir.Block, next int, maps Maps) {
-	yes, no := blockLabel(b.True), blockLabel(b.False)
+func (e *emitter) branch(b ir.Block, next int) {
+	yes, no := e.to(b.True), ""
+	if b.Cond != ir.Always && b.Cond != ir.First && b.Cond != ir.Keep {
+		no = e.to(b.False)
+	}
 	v := int32(b.B.Imm)
 	// jump emits the test, or its opposite where that saves a jump.
 	jump := func(op, opposite asm.JumpOp, emit func(op asm.JumpOp, to string)) {
@@ -478,16 +509,16 @@ func (e *emitter) branch(p *ir.Prog, b ir.Block, next int, maps Maps) {
 		e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
 		jump(asm.JLE, asm.JGT, func(op asm.JumpOp, to string) { e.add(op.Reg(asm.R1, asm.R0, to)) })
 	case ir.In, ir.InLong:
-		e.lookUp(b, maps.tables[halfOf(b)])
+		e.lookUp(b, e.maps.tables[halfOf(b)])
 		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })
 	case ir.Follows:
-		e.follows(b, maps.Fragments)
+		e.follows(b, e.maps.Fragments)
 		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })
 	case ir.First, ir.Keep:
 		if b.Cond == ir.First {
-			e.first(b, maps.Fragments)
+			e.first(b, e.maps.Fragments)
 		} else {
-			e.keep(p, maps.Fragments)
+			e.keep(e.prog, e.maps.Fragments)
 		}
 		if b.True != next {
 			e.add(asm.Ja.Label(yes))

@@ -282,9 +282,10 @@ func merge(groups [][]ir.U128) [][]ir.U128 {
 // knows of a slot differs with the way that wrote it, of which Linux 6.18 loses
 // count in loops, "verifier bug: stack slot".)
 const (
-	keyAt    int16 = notesEnd + 8 // the length of a trie's prefix is in front of it
-	numberAt       = keyAt + 24
-	keysEnd        = numberAt + 16
+	keyAt        int16 = notesEnd + 8 // the length of a trie's prefix is in front of it
+	numberAt           = keyAt + 24
+	registersAt        = numberAt + 16
+	registersEnd       = registersAt + 4*int16(ir.NRegs)
 )
 
 // lookUp emits code that leaves 0 in R0 if what the block asks for is not in the set, and

@@ -564,6 +564,21 @@ func (p *Prog) body(n int) map[int]bool {
 	return in
 }
 
+// Loops returns the blocks of each loop, by its head.
+func (p *Prog) Loops() map[int]map[int]bool {
+	loops := map[int]map[int]bool{}
+	for n, b := range p.Blocks {
+		if b.Cond != Again {
+			continue
+		}
+		if loops[b.True] == nil {
+			loops[b.True] = map[int]bool{}
+		}
+		maps.Copy(loops[b.True], p.body(n))
+	}
+	return loops
+}
+
 // Unroll returns the program without Again: with as many more copies of what
 // each head leads back to as it may go round. Classic BPF and kernels before 5.3
 // need that. The loops' counters have to be 0 where they are entered.
