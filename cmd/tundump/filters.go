@@ -185,7 +185,7 @@ func (f *filters) again() (*filters, error) {
 }
 
 // hangUps returns what receives SIGHUP from now on, if the expression has sets of files;
-// nil, and the signal ends the program, if not. Signals that come at the same time count once.
+// nil, and the signal ends the capture, if not. Signals that come at the same time count once.
 func (s *session) hangUps() <-chan os.Signal {
 	if !s.filters.sets.Used() {
 		return nil

@@ -238,7 +238,7 @@ func flagTable() []flag {
 		{name: "lengths", group: groupPrint, tcpdump: true,
 			help: "print captured and original lengths", set: on(func(o *Options) { o.Lengths = true })},
 		{name: "undecoded-nfs", letter: "u", group: groupPrint, tcpdump: true,
-			refused: "it is about NFS, which tundump does not print"},
+			help: "nothing: handles of NFS are not looked into anyway", set: on(func(o *Options) {})},
 		{name: "time-stamp-precision", arg: "micro|nano", group: groupPrint, tcpdump: true,
 			help: "digits of times, printed and written", set: oneOf(func(o *Options) *string { return &o.Precision }, micro, nano)},
 		{name: "micro", group: groupPrint, tcpdump: true,

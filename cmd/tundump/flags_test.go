@@ -84,7 +84,7 @@ func TestPrintFlags(t *testing.T) {
 	none := printedBy(t, "tundump", "-r", file)
 	for _, options := range []string{
 		"-n", "-e", "-q", "-v", "-vv", "-vvv", "-t", "-tt", "-ttt", "-tttt", "-ttttt", "-x", "-xx", "-X", "-XX", "-A", "-AA", "-S", "-#",
-		"-K", "-l", "-U", "--number", "--absolute-tcp-sequence-numbers", "--dont-verify-checksums", "--packet-buffered", "--nano", "--micro",
+		"-K", "-l", "-U", "-u", "--number", "--absolute-tcp-sequence-numbers", "--dont-verify-checksums", "--packet-buffered", "--nano", "--micro",
 		"--time-stamp-precision=nano", "-nnvvXSs0", "-qexx#tttt", "-O", "--no-optimize", "-c3", "--print",
 	} {
 		t.Run(options, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestPrintFlags(t *testing.T) {
 			if differ*50 > len(wants) { // decode's tests look closer
 				t.Errorf("%d lines of %d differ", differ, len(wants))
 			}
-			without := []string{"-n", "-l", "-U", "-K", "--dont-verify-checksums", "--packet-buffered", "--micro", "-O", "--no-optimize", "--print"}
+			without := []string{"-n", "-l", "-U", "-u", "-K", "--dont-verify-checksums", "--packet-buffered", "--micro", "-O", "--no-optimize", "--print"}
 			if same := got == none; same != slices.Contains(without, options) {
 				t.Errorf("the same as without: %v", same)
 			}
@@ -127,7 +127,7 @@ func testsOf() map[string]string {
 		"absolute-tcp-sequence-numbers": "TestPrintFlags", "dont-verify-checksums": "TestNoChecksums", "lengths": "TestLengths",
 		"time-stamp-precision": "TestPrintFlags", "micro": "files.txtar", "nano": "files.txtar", "numeric": "TestResolve",
 		"no-domain": "TestResolver", "line-buffered": "TestLineBuffered", "count": "files.txtar", "expression-file": "files.txtar",
-		"dump": "dump.txtar", "no-optimize": "TestPrintFlags", "help": "usage.txtar", "version": "usage.txtar",
+		"undecoded-nfs": "TestPrintFlags", "dump": "dump.txtar", "no-optimize": "TestPrintFlags", "help": "usage.txtar", "version": "usage.txtar",
 	}
 }
 

@@ -58,6 +58,7 @@ func manualDetails() map[string]string {
 		"geneve-port":           "Likewise.",
 		"gtp-port":              "Likewise.",
 		"gpe-port":              "Likewise.",
+		"undecoded-nfs":         "NFS is printed as what it is in: TCP or UDP.",
 		"numeric":               "It is accepted for the sake of habit.",
 	}
 }

@@ -75,6 +75,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 		} else {
 			err = s.capture()
 		}
+		err = hinted(err, systemNames{ctx, "/etc"})
 	}
 	return finish(std, err)
 }

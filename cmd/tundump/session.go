@@ -87,7 +87,11 @@ func (s *session) capture() error {
 	if err := s.filters.check(); err != nil {
 		return err
 	}
-	if s.opt.Read != "" || s.opt.ReadList != "" {
+	reading := s.opt.Read != "" || s.opt.ReadList != ""
+	if reading || !s.filters.sets.Used() {
+		defer s.endAtHangUp()()
+	}
+	if reading {
 		return s.read()
 	}
 	return s.live()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -45,6 +46,18 @@ func (s *session) serve(src capture.Source) (stop func()) {
 		close(quit)
 		<-gone
 	})
+}
+
+// endAtHangUp lets SIGHUP end the capture in order, as the signals of main do, until restore is
+// called. Who ignores it, as nohup does, goes on to.
+func (s *session) endAtHangUp() (restore func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return func() {}
+	}
+	ctx, restore := signal.NotifyContext(s.ctx, syscall.SIGHUP)
+	context.AfterFunc(ctx, restore) // the second signal ends the program at once
+	s.ctx = ctx
+	return restore
 }
 
 // tellCounters prints the counters in one line, as tcpdump does at SIGUSR1.

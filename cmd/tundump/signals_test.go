@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +111,35 @@ func TestLiveSignals(t *testing.T) {
 	}
 	if n := len(numbers(t, file)); n != 4 {
 		t.Errorf("%d packets are in the file, want 4", n)
+	}
+}
+
+// TestLiveHangUp: without sets of files, the end of a terminal ends a capture in order; but not one
+// of nohup's.
+func TestLiveHangUp(t *testing.T) {
+	l := newLab(t)
+	for _, ignored := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "out.pcapng")
+		args := []string{"tundump", "-i", "eth1", "-w", file, "udp and dst port 5000"}
+		if ignored {
+			args = append([]string{"nohup"}, args...)
+		}
+		r := startTalker(t, l, l.A, args...)
+		if err := l.Transmit(l.A, "eth1", [][]byte{numberedPacket(0, 60)}); err != nil {
+			t.Fatal(err)
+		}
+		r.signal(syscall.SIGHUP)
+		if ignored {
+			r.signal(syscall.SIGUSR1)
+			r.until("tundump: ")
+			r.signal(syscall.SIGINT)
+		}
+		if lines := r.end(); !slices.Contains(lines, "1 packet captured") {
+			t.Errorf("ignored %v: it said %q", ignored, lines)
+		}
+		if n := len(numbers(t, file)); n != 1 {
+			t.Errorf("ignored %v: %d packets are in the file, want 1", ignored, n)
+		}
 	}
 }
 
