@@ -128,7 +128,7 @@ func (e *emitter) body() {
 		b := e.blocks[n]
 		if !e.called() {
 			for _, r := range spent(e.prog, n, e.liveAt) {
-				if e.place[r] != onStack {
+				if e.place[r] != onStack && !e.held(e.place[r], e.liveAt[n]) {
 					e.add(asm.Mov.Imm32(e.place[r], 0))
 				}
 			}
@@ -137,6 +137,9 @@ func (e *emitter) body() {
 			}
 		}
 		for k, i := range b.Code {
+			if k < e.loads[n] {
+				continue
+			}
 			e.live = b.LiveBefore(k+1, e.liveAt)
 			e.instr(i)
 		}
@@ -222,16 +225,29 @@ func usesBytes(p *ir.Prog) bool {
 	})
 }
 
-// assign gives registers a machine register, in the order of how often they are
-// used, as long as there are any, and each a place on the stack. Loop counters come
-// first: on the stack the verifier loses count of them and sees an endless loop.
+// assign gives registers a machine register, as long as there is one that none holds which is
+// needed at the same time, in the order of how often they are used; and each a place on
+// the stack. Loop counters come first: on the stack the verifier loses count of them
+// and sees an endless loop.
 func (e *emitter) assign() {
 	var uses [ir.NRegs]int
 	count := func(r ir.Reg) { uses[r]++ }
+	var apart [ir.NRegs]uint32 // from which registers each has to be kept apart
+	together := func(set uint32) {
+		each(set, func(r ir.Reg) { apart[r] |= set })
+	}
+	for n, live := range e.liveAt {
+		if _, ok := e.blocks[n]; ok || e.calls[n] != nil || slices.Contains(e.exits, n) {
+			together(live)
+		}
+	}
 	for _, b := range e.blocks {
-		for _, i := range b.Code {
+		for k, i := range b.Code {
 			i.Reads(count)
 			count(i.Dst)
+			after := b.LiveBefore(k+1, e.liveAt)
+			each(after, func(r ir.Reg) { apart[r] |= 1 << i.Dst })
+			apart[i.Dst] |= after
 		}
 		b.Reads(count)
 		if b.Cond == ir.Again {
@@ -246,12 +262,20 @@ func (e *emitter) assign() {
 		order[r] = ir.Reg(r)
 	}
 	slices.SortStableFunc(order, func(a, b ir.Reg) int { return uses[b] - uses[a] })
-	for n, r := range order {
-		if free := []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5}; n < len(free) {
-			e.place[r] = free[n]
+	slots := int16(0)
+	held := map[asm.Register]uint32{}
+	for _, r := range order {
+		if uses[r] == 0 {
+			break
 		}
-		if uses[r] > 0 {
-			e.stack[r] = int16(-8 * (n + 1))
+		slots++
+		e.stack[r] = -8 * slots
+		for _, free := range []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5} {
+			if held[free]&apart[r] == 0 {
+				e.place[r] = free
+				held[free] |= 1 << r
+				break
+			}
 		}
 	}
 }
@@ -297,6 +321,12 @@ func (e *emitter) prologue() {
 	)
 }
 
+// held reports whether a machine register holds one of the registers.
+func (e *emitter) held(at asm.Register, set uint32) (is bool) {
+	each(set, func(r ir.Reg) { is = is || e.place[r] == at })
+	return is
+}
+
 // get returns a machine register with the value of r: its own, or tmp.
 func (e *emitter) get(r ir.Reg, tmp asm.Register) asm.Register {
 	if at := e.place[r]; at != onStack {
@@ -311,6 +341,7 @@ func (e *emitter) copy(tmp asm.Register, r ir.Reg) {
 	switch {
 	case r == ir.NoReg:
 		e.add(asm.Mov.Imm(tmp, 0))
+	case e.place[r] == tmp:
 	case e.place[r] != onStack:
 		e.add(asm.Mov.Reg(tmp, e.place[r]))
 	default:
@@ -341,8 +372,7 @@ func (e *emitter) instr(i ir.Instr) {
 	switch i.Op {
 	case ir.Mov:
 		if i.B.Reg != ir.NoReg {
-			e.copy(dst, i.B.Reg)
-			e.unlink(dst)
+			e.plus(dst, i.B.Reg, 0, asm.Add.Reg32, asm.Add.Imm32)
 			break
 		}
 		e.add(asm.Mov.Imm32(dst, int32(i.B.Imm)))
@@ -367,28 +397,29 @@ func (e *emitter) instr(i ir.Instr) {
 			ir.And: asm.And, ir.Or: asm.Or, ir.Xor: asm.Xor, ir.Shl: asm.LSh, ir.Shr: asm.RSh,
 		}[i.Op]
 		if i.B.Reg != ir.NoReg {
-			// The destination may be the second operand.
 			b := e.get(i.B.Reg, asm.R1)
-			e.copy(asm.R0, i.A)
-			e.add(op.Reg32(asm.R0, b))
-			e.put(i.Dst, asm.R0)
+			if dst == b { // which must not be overwritten yet
+				e.add(asm.Mov.Reg(asm.R1, b))
+				b = asm.R1
+			}
+			e.copy(dst, i.A)
+			e.add(op.Reg32(dst, b))
+			e.put(i.Dst, dst)
 			return
 		}
-		if e.place[i.Dst] == onStack || i.A == ir.NoReg || e.place[i.Dst] != e.place[i.A] {
-			e.copy(dst, i.A)
+		if i.Op == ir.Add {
+			e.plus(dst, i.A, i.B.Imm, asm.Add.Reg32, asm.Add.Imm32)
+			break
 		}
-		if i.B.Imm != 0 || i.Op == ir.And || i.Op == ir.Mul {
-			e.add(op.Imm32(dst, int32(i.B.Imm)))
-		} else {
-			e.unlink(dst)
-		}
+		e.copy(dst, i.A)
+		e.add(op.Imm32(dst, int32(i.B.Imm)))
 	}
 	e.put(i.Dst, dst)
 }
 
 // load emits a load. Within has made sure that the bytes are there.
 func (e *emitter) load(i ir.Instr) {
-	size := map[uint8]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word}[i.Size]
+	size := sizeOf(i)
 	last := int64(headSize) - int64(i.Size)
 	dst := e.target(i.Dst)
 	off := int64(i.B.Imm)
@@ -415,32 +446,109 @@ func (e *emitter) load(i ir.Instr) {
 		e.mark(name)
 		far := e.packet(i.Dst, asm.LoadInd(asm.R0, asm.R1, 0, size))
 		far[0] = far[0].WithSymbol(name + ".far")
-		// The verifier takes the result for 64 unknown bits. With the same bounds as that
-		// of the straight way, it need not look at what follows once more.
-		far = append(far, asm.Mov.Reg32(dst, asm.R0))
-		if i.Size < 4 {
-			far = append(far, asm.And.Imm32(dst, 1<<(8*i.Size)-1))
-		}
+		far = append(far, narrow(dst, i)...)
 		e.slow = append(append(e.slow, far...), asm.Ja.Label(name))
 	}
 	e.put(i.Dst, dst)
 }
 
-// offset computes an offset in the packet in R1.
-func (e *emitter) offset(base ir.Reg, off uint32) {
-	e.copy(asm.R1, base)
-	if off != 0 {
-		e.add(asm.Add.Imm(asm.R1, int32(off)))
+// loadAll emits the first n loads of block to, of what the Within that b ends with has found
+// to be there. The end of that is in R1.
+func (e *emitter) loadAll(b, to ir.Block, n int) {
+	far, done := e.name("far"), e.name("loaded")
+	e.names++
+	end := int64(b.B.Imm)
+	e.add(asm.JGT.Imm(asm.R1, headSize, far), asm.Add.Reg(asm.R1, area))
+	live := to.LiveBefore(n, e.liveAt)
+	var dsts uint32
+	for _, i := range to.Code[:n] {
+		dst := e.target(i.Dst)
+		size := sizeOf(i)
+		e.add(asm.LoadMem(dst, asm.R1, int16(int64(i.B.Imm)-end), size))
+		if i.Size > 1 {
+			e.add(asm.HostTo(asm.BE, dst, size))
+		}
+		e.put(i.Dst, dst)
+		dsts |= 1 << i.Dst
 	}
-	e.unlink(asm.R1)
+	e.mark(done)
+	// Behind the header area each load is a call.
+	onCall := func(r ir.Reg) bool { return e.place[r] >= asm.R2 && e.place[r] <= asm.R5 }
+	add := func(is ...asm.Instruction) { e.slow = append(e.slow, is...) }
+	begin := len(e.slow)
+	each(live&^dsts|1<<b.A, func(r ir.Reg) {
+		if onCall(r) {
+			add(asm.StoreMem(asm.RFP, e.stack[r], e.place[r], asm.DWord))
+		}
+	})
+	for k, i := range to.Code[:n] {
+		if at := e.place[b.A]; at == onStack || onCall(b.A) {
+			add(asm.LoadMem(asm.R1, asm.RFP, e.stack[b.A], asm.DWord))
+		} else {
+			add(asm.Mov.Reg(asm.R1, at))
+		}
+		add(asm.LoadInd(asm.R0, asm.R1, int32(i.B.Imm), sizeOf(i)))
+		if k < n-1 {
+			add(narrow(asm.R0, i)...)
+			add(asm.StoreMem(asm.RFP, e.stack[i.Dst], asm.R0, asm.DWord))
+		}
+	}
+	each(live&^dsts, func(r ir.Reg) {
+		if onCall(r) {
+			add(asm.LoadMem(e.place[r], asm.RFP, e.stack[r], asm.DWord))
+		}
+	})
+	last := to.Code[n-1]
+	each(dsts, func(r ir.Reg) {
+		if e.place[r] != onStack && r != last.Dst {
+			add(asm.LoadMem(e.place[r], asm.RFP, e.stack[r], asm.DWord))
+		}
+	})
+	dst := e.target(last.Dst)
+	add(narrow(dst, last)...)
+	if e.place[last.Dst] == onStack {
+		add(asm.StoreMem(asm.RFP, e.stack[last.Dst], dst, asm.DWord))
+	}
+	add(asm.Ja.Label(done))
+	e.slow[begin] = e.slow[begin].WithSymbol(far)
 }
 
-// unlink makes the verifier forget that a register is a copy of another. It would
-// learn about one from comparisons of the other, and tell states apart by what is a
-// copy of what. It does not look through an or.
-func (e *emitter) unlink(r asm.Register) {
-	if e.blur {
-		e.add(asm.Or.Imm(r, 0))
+func sizeOf(i ir.Instr) asm.Size {
+	return map[uint8]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word}[i.Size]
+}
+
+// narrow returns what gives the result of a call, which the verifier takes for 64 unknown bits, the
+// same bounds as what is loaded from the header area: then it need not look at what follows once more.
+func narrow(dst asm.Register, i ir.Instr) asm.Instructions {
+	code := asm.Instructions{asm.Mov.Reg32(dst, asm.R0)}
+	if i.Size < 4 {
+		code = append(code, asm.And.Imm32(dst, 1<<(8*i.Size)-1))
+	}
+	return code
+}
+
+// offset computes an offset in the packet in R1, and overwrites R0. It has 64 bits, so that
+// one that is Absent does not wrap around.
+func (e *emitter) offset(base ir.Reg, off uint32) { e.plus(asm.R1, base, off, asm.Add.Reg, asm.Add.Imm) }
+
+// plus computes the sum of a register, which may be NoReg, and a number. The number comes first: of
+// a copy of a register the verifier knows that it is one, also of one to which a number was added.
+// It would learn about the one from comparisons of the other, and tell states apart by
+// what is a copy of what.
+func (e *emitter) plus(dst asm.Register, r ir.Reg, v uint32, reg func(dst, src asm.Register) asm.Instruction, imm func(asm.Register, int32) asm.Instruction) {
+	if r == ir.NoReg {
+		e.add(asm.Mov.Imm32(dst, int32(v)))
+		return
+	}
+	other := asm.R0
+	if dst == other {
+		other = asm.R1
+	}
+	switch from := e.get(r, other); {
+	case from != dst:
+		e.add(asm.Mov.Imm(dst, int32(v)), reg(dst, from))
+	case v != 0:
+		e.add(imm(dst, int32(v)))
 	}
 }
 
@@ -504,10 +612,12 @@ func (e *emitter) branch(b ir.Block, next int) {
 			jump(asm.JGE, asm.JLT, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, v, to)) })
 			return
 		}
-		// 64 bits, so that an offset that is Absent does not wrap around.
 		e.offset(b.A, b.B.Imm)
 		e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
 		jump(asm.JLE, asm.JGT, func(op asm.JumpOp, to string) { e.add(op.Reg(asm.R1, asm.R0, to)) })
+		if b.True == next && e.loads[next] > 0 {
+			e.loadAll(b, e.blocks[next], e.loads[next])
+		}
 	case ir.In, ir.InLong:
 		e.lookUp(b, e.maps.tables[halfOf(b)])
 		jump(asm.JNE, asm.JEq, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, 0, to)) })

@@ -29,6 +29,9 @@ type unit struct {
 	touched uint32   // the registers that it may change
 	liveAt  []uint32 // by target, those of its registers that are read from there on
 	exits   []int    // the targets that it returns the number of
+	// loads has, by block, how many loads it starts with of bytes that the Within in front of
+	// it has found to be there. They are done with that.
+	loads map[int]int
 }
 
 // none is no target.
@@ -79,6 +82,9 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 		}
 		u.blocks[n] = b
 	}
+	for _, u := range units {
+		u.hoist()
+	}
 	live := p.Live()
 	if !functions {
 		units[0].liveAt = live
@@ -90,6 +96,47 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 		}
 	}
 	return units, nil
+}
+
+// hoist moves loads to where a Within has just found their bytes to be there, as far as
+// no other way leads there.
+func (u *unit) hoist() {
+	u.loads = map[int]int{}
+	edges := map[int]int{u.head: 1}
+	for _, b := range u.blocks {
+		edges[b.True]++
+		edges[b.False]++
+	}
+	for _, inner := range u.calls {
+		for _, b := range inner.blocks {
+			edges[b.True] += 2 // from a call
+			edges[b.False] += 2
+		}
+		for _, b := range inner.turns {
+			edges[b.False] += 2
+		}
+	}
+	for k, n := range u.order[:len(u.order)-1] {
+		b, next := u.blocks[n], u.order[k+1]
+		if b.Cond != ir.Within || b.A == ir.NoReg || b.B.Imm > headSize || b.True != next || edges[next] > 1 || u.calls[n] != nil || u.calls[next] != nil {
+			continue
+		}
+		to := u.blocks[next]
+		var first, rest []ir.Instr
+		var read, written uint32 // by what is not moved
+		for _, i := range to.Code {
+			if i.Op == ir.Load && i.A == b.A && i.B.Imm+uint32(i.Size) <= b.B.Imm && written>>i.A&1 == 0 && (read|written)>>i.Dst&1 == 0 && !slices.ContainsFunc(first, func(f ir.Instr) bool { return f.Dst == i.A }) {
+				first = append(first, i)
+				continue
+			}
+			rest = append(rest, i)
+			i.Reads(func(r ir.Reg) { read |= 1 << r })
+			written |= 1 << i.Dst
+		}
+		to.Code = append(first, rest...)
+		u.blocks[next] = to
+		u.loads[next] = len(first)
+	}
 }
 
 // finish computes what a function reads and changes, from what is live in the program.
@@ -237,6 +284,10 @@ func (e *emitter) call(f *unit) {
 	call := asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoCall, Constant: -1}.WithReference(f.name())
 	e.add(asm.Mov.Reg(asm.R1, ctx), asm.Mov.Reg(asm.R2, area), call)
 	leave := func(to int) {
+		if e.unit.live(to)>>f.counter&1 == 0 && e.place[f.counter] > asm.R5 {
+			// Else the verifier follows each number of turns on its own through all that comes after.
+			e.add(asm.Mov.Imm(e.place[f.counter], 0))
+		}
 		each(e.unit.live(to)&f.touched, func(r ir.Reg) {
 			at := e.target(r)
 			e.add(asm.LoadMem(at, area, argument(r), asm.Word))
@@ -244,10 +295,6 @@ func (e *emitter) call(f *unit) {
 		})
 		for _, r := range kept(to) {
 			e.add(asm.LoadMem(e.place[r], asm.RFP, e.stack[r], asm.DWord))
-		}
-		if e.unit.live(to)>>f.counter&1 == 0 && e.place[f.counter] > asm.R5 {
-			// Else the verifier follows each number of turns on its own through all that comes after.
-			e.add(asm.Mov.Imm(e.place[f.counter], 0))
 		}
 		e.add(asm.Ja.Label(e.to(to)))
 	}

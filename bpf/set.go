@@ -317,7 +317,7 @@ func (e *emitter) lookUp(b ir.Block, t *table) {
 		at = numberAt
 	}
 	if t.long {
-		e.copy(asm.R1, b.A)
+		e.offset(b.A, 0)
 	} else {
 		e.copy(asm.R0, b.A)
 	}
@@ -392,7 +392,6 @@ func prefixMask(length, from int, long bool) uint64 {
 // number copies the 16 bytes of the packet at the offset in R1, which are there, into the area.
 func (e *emitter) number(at int16) {
 	far, there := e.name("far"), e.name("there")
-	e.unlink(asm.R1)
 	e.add(
 		asm.JGT.Imm(asm.R1, headSize-16, far),
 		asm.Add.Reg(asm.R1, area),
