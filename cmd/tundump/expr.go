@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -48,7 +49,7 @@ func expr(ctx context.Context, std stdio, args []string) int {
 	}
 	plain := filter.PlainOptions{
 		Options: filter.Options{
-			LinkType: opt.LinkType, Table: header.New(opt.Ports).Only(header.Common), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
+			LinkType: opt.LinkType, Table: header.New(opt.Ports).Only(common), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
 		},
 		Tags: opt.Tags, Extensions: opt.Extensions, OuterOnly: opt.OuterOnly,
 	}
@@ -68,6 +69,11 @@ func expr(ctx context.Context, std stdio, args []string) int {
 	}
 	_, err = fmt.Fprintln(std.out, text)
 	return finish(std, err)
+}
+
+// common reports whether the header is one of a short choice.
+func common(h *header.Header) bool {
+	return slices.Contains([]header.ID{header.VLAN, header.GRE, header.VXLAN, header.Geneve, header.IPIP, header.IPIP6, header.ERSPAN1, header.ERSPAN2}, h.ID)
 }
 
 // note says what the text leaves out, and whether it is long.
@@ -101,8 +107,7 @@ func parseExprFlags(args []string) (exprOptions, error) {
 	fs.IntVar(&o.Tags, "tags", 1, "")
 	fs.IntVar(&o.Extensions, "extensions", 0, "")
 	fs.VarP((*linkType)(&o.LinkType), "linktype", "y", "")
-	fs.Var(&portList{ports: &o.Ports.VXLAN}, "vxlan-port", "")
-	fs.Var(&portList{ports: &o.Ports.Geneve}, "geneve-port", "")
+	addPortFlags(fs, &o.Ports)
 	fs.BoolVarP(&o.Help, "help", "h", false, "")
 	if err := fs.Parse(args); err != nil {
 		return o, flagError(err)

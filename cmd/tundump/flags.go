@@ -302,6 +302,8 @@ func flagTable() []flag {
 			help: "what follows that UDP port: gue, gre, ipip, ...; repeatable", set: func(o *Options, v string) error {
 				return addFOU(&o.Ports.FOU, v, systemNames{context.Background(), "/etc"}.Protocol)
 			}},
+		{name: "l2tp-cookie", arg: "BYTES", group: groupTunnel,
+			help: "length of the cookies in L2TPv3: 4 or 8 (0)", set: func(o *Options, v string) error { return setCookie(&o.Ports, v) }},
 
 		{name: "help", letter: "h", group: groupOther, tcpdump: true,
 			help: "this", set: on(func(o *Options) { o.Help = true })},

@@ -28,6 +28,8 @@ type mtuOptions struct {
 	Inner     int    // --inner, likewise
 	JSON      bool
 	Help      bool
+	// L2TPCookie is the length of cookies in L2TPv3, bytes.
+	L2TPCookie uint8
 }
 
 // parseMTUFlags reads the command line without the words tundump mtu.
@@ -38,6 +40,12 @@ func parseMTUFlags(args []string) (mtuOptions, error) {
 	fs.IntVar(&o.Underlay, "underlay", 0, "")
 	fs.IntVar(&o.Inner, "inner", 0, "")
 	fs.StringVarP(&o.Interface, "interface", "i", "", "")
+	fs.Func("l2tp-cookie", "", func(v string) error {
+		var p header.Ports
+		err := setCookie(&p, v)
+		o.L2TPCookie = p.L2TPCookie
+		return err
+	})
 	fs.BoolVar(&o.JSON, "json", false, "")
 	fs.BoolVarP(&o.Help, "help", "h", false, "")
 	if err := fs.Parse(args); err != nil {
@@ -116,7 +124,7 @@ type mtuReport struct {
 	Outer     int   `json:"outer,omitempty"`
 	Fragments []int `json:"fragments,omitempty"`
 
-	ip6 bool // the underlay is
+	ip6, noIP bool // the underlay is, and has none
 }
 
 type mtuPart struct {
@@ -153,7 +161,7 @@ func (o mtuOptions) report() (mtuReport, error) {
 		r.UnderlayInterface = under.Attrs().Name
 		r.Underlay = min(under.Attrs().MTU, stack.MaxPacket) // the loopback interface's is more
 	}
-	s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), r.Stack)
+	s, err := stack.Parse(anyTunnel(o.L2TPCookie), r.Stack)
 	if err != nil {
 		return r, err
 	}
@@ -161,7 +169,7 @@ func (o mtuOptions) report() (mtuReport, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Overhead, r.InnerMTU, r.ip6 = c.Overhead, c.Inner, c.IPv6
+	r.Overhead, r.InnerMTU, r.ip6, r.noIP = c.Overhead, c.Inner, c.IPv6, c.NoIP
 	for _, p := range c.Parts {
 		r.Parts = append(r.Parts, mtuPart(p))
 	}
@@ -174,6 +182,19 @@ func (o mtuOptions) report() (mtuReport, error) {
 		r.Fragments = c.Packets(r.Inner)
 	}
 	return r, nil
+}
+
+// anyTunnel returns a table in which every tunnel that can be in UDP is: what it costs does
+// not depend on the port.
+func anyTunnel(cookie uint8) *header.Table {
+	ports := header.DefaultPorts()
+	ports.L2TPCookie = cookie
+	for n := range 256 { // 0 is GUE
+		if n == 0 || header.TunnelProtocol(uint8(n)) {
+			ports.FOU = append(ports.FOU, header.FOU{Port: uint16(1 + n), Protocol: uint8(n)})
+		}
+	}
+	return header.New(ports)
 }
 
 func (r mtuReport) json() (string, error) {
@@ -232,6 +253,8 @@ func (r mtuReport) text() string {
 	}
 	const lost = "dropped, and the sender inside never hears of it."
 	switch fragments := sizes(r.Fragments); {
+	case r.noIP:
+		fmt.Fprintf(&b, "There is no IP on the underlay, so it cannot be cut: %s\n", lost)
 	case fragments == "":
 		fmt.Fprintf(&b, "More than an IP packet can be, also in fragments: %s\n", lost)
 	case r.ip6: // has no DF

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -27,13 +28,13 @@ func tunnelOf(link netlink.Link, flags uint32) (t tunnel, ok bool, err error) {
 	attrs := link.Attrs()
 	t.link = attrs.ParentIndex
 	bare := attrs.EncapType == "none" // what it carries has no Ethernet header
-	var encap uint16
+	var encap, flagsInUDP uint16
 	switch l := link.(type) {
 	case *netlink.Vxlan:
 		t.remote, t.external, t.link = l.Group, l.FlowBased, l.VtepDevIndex
 		t.stack = outer(isIP6(l.Group) || isIP6(l.SrcAddr), false) + "/udp/vxlan/ether" // either may be absent
 		if bare {
-			return tunnel{}, true, errors.New("it sends VXLAN-GPE, which a STACK cannot say")
+			t.stack = outer(isIP6(l.Group) || isIP6(l.SrcAddr), false) + "/udp/gpe/ip"
 		}
 	case *netlink.Geneve:
 		t.remote, t.external = l.Remote, l.FlowBased
@@ -42,30 +43,53 @@ func tunnelOf(link netlink.Link, flags uint32) (t tunnel, ok bool, err error) {
 			t.stack = outer(isIP6(l.Remote), false) + "/udp/geneve/ip"
 		}
 	case *netlink.Gretap:
-		t.remote, t.external, encap = l.Remote, l.FlowBased, l.EncapType
+		t.remote, t.external, encap, flagsInUDP = l.Remote, l.FlowBased, l.EncapType, l.EncapFlags
 		t.stack = outer(l.Type() == "ip6gretap", limited(flags, l.FlowBased)) + greHeader(l.OFlags) + "/ether"
 	case *netlink.Gretun:
-		t.remote, t.external, encap = l.Remote, l.FlowBased, l.EncapType
+		t.remote, t.external, encap, flagsInUDP = l.Remote, l.FlowBased, l.EncapType, l.EncapFlags
 		t.stack = outer(l.Type() == "ip6gre", limited(flags, l.FlowBased)) + greHeader(l.OFlags) + "/ip"
+	case *netlink.GTP: // the other ends are set for each TEID
+		t.stack = "ip/udp/gtp/ip"
 	case *netlink.Iptun:
-		t.remote, t.external, encap = l.Remote, l.FlowBased, l.EncapType
+		t.remote, t.external, encap, flagsInUDP = l.Remote, l.FlowBased, l.EncapType, l.EncapFlags
 		t.stack = "ip/ip"
 	case *netlink.Sittun:
-		t.remote, encap = l.Remote, l.EncapType
+		t.remote, encap, flagsInUDP = l.Remote, l.EncapType, l.EncapFlags
 		t.stack = "ip/ip6"
 	case *netlink.Ip6tnl:
-		t.remote, t.external, encap = l.Remote, l.FlowBased, l.EncapType
+		t.remote, t.external, encap, flagsInUDP = l.Remote, l.FlowBased, l.EncapType, l.EncapFlags
 		t.stack = outer(true, limited(l.Flags, l.FlowBased)) + "/ip6"
 	default:
 		return tunnel{}, false, nil
 	}
-	if encap != 0 {
-		return tunnel{}, true, errors.New("it sends its packets in UDP (FOU or GUE), which a STACK cannot say")
+	if t.stack, err = inUDP(t.stack, encap, flagsInUDP); err != nil {
+		return tunnel{}, true, err
 	}
 	if attrs.NetNsID >= 0 { // where it sends: our devices and routes mean nothing there
 		t.link, t.remote = 0, nil
 	}
 	return t, true, nil
+}
+
+// inUDP puts UDP behind the outer network header of a stack, as the TUNNEL_ENCAP values of
+// linux/if_tunnel.h say.
+func inUDP(stack string, encap, flags uint16) (string, error) {
+	const (
+		none, fou, gue = 0, 1, 2
+		remoteChecksum = 1 << 2
+	)
+	network, rest, _ := strings.Cut(stack, "/")
+	switch {
+	case encap == none:
+		return stack, nil
+	case encap == fou:
+		return network + "/udp/" + rest, nil
+	case encap == gue && flags&remoteChecksum != 0: // the most: without a checksum to compute it is left out
+		return network + "/udp/gue,opts=8/" + rest, nil
+	case encap == gue:
+		return network + "/udp/gue/" + rest, nil
+	}
+	return "", fmt.Errorf("what it puts around its packets is of a kind that is not known, %d: a STACK is needed", encap)
 }
 
 func isIP6(a net.IP) bool { return len(a) == net.IPv6len && a.To4() == nil }

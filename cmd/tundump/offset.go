@@ -44,7 +44,7 @@ func offset(ctx context.Context, std stdio, args []string) int {
 		report(std.err, err)
 		return wrong
 	}
-	table := header.New(opt.Ports).Only(header.Common)
+	table := header.New(opt.Ports)
 	switch {
 	case opt.Help:
 		_, err = io.WriteString(std.out, offsetUsage)
@@ -91,15 +91,19 @@ func parseOffsetFlags(args []string) (offsetOptions, error) {
 	fs.BoolVar(&o.Map, "map", false, "")
 	fs.BoolVar(&o.Exact, "exact", false, "")
 	fs.BoolVarP(&o.Help, "help", "h", false, "")
-	fs.Var(&portList{ports: &o.Ports.VXLAN}, "vxlan-port", "")
-	fs.Var(&portList{ports: &o.Ports.Geneve}, "geneve-port", "")
+	addPortFlags(fs, &o.Ports)
 	fs.Func("host", "", each(&o.Hosts, parseHost))
 	fs.Func("net", "", each(&o.Nets, parseNet))
 	fs.Func("mac", "", each(&o.MACs, parseMAC))
 	fs.Func("port", "", each(&o.Conditions.Ports, number[uint16](16)))
 	fs.Func("proto", "", each(&o.Protos, number[uint8](8)))
-	fs.Func("vni", "", each(&o.VNIs, number[uint32](24)))
-	fs.Func("key", "", each(&o.Keys, number[uint32](32)))
+	for name, bits := range identifierBits() {
+		fs.Func(name, "", func(text string) error {
+			n, err := number[uint32](bits)(text)
+			o.IDs = append(o.IDs, stack.Identifier{Name: name, Value: n})
+			return err
+		})
+	}
 	if err := fs.Parse(args); err != nil {
 		return o, flagError(err)
 	}
@@ -127,6 +131,12 @@ func parseOffsetFlags(args []string) (offsetOptions, error) {
 	}
 	o.Stack = fs.Arg(0)
 	return o, nil
+}
+
+// identifierBits returns how many bits the identifiers of tunnels have, by the options
+// for them, which are named as in the table of headers.
+func identifierBits() map[string]int {
+	return map[string]int{"vni": 24, "key": 32, "teid": 32, "session": 32, "spi": 24, "isid": 24, "call": 16}
 }
 
 // each returns the value of an option that may be repeated.

@@ -46,7 +46,7 @@ func mapRows(l *stack.Layer) [][]cell {
 	// What has no fields is at the end.
 	tail, at := []cell(nil), l.Off+l.Bytes()
 	for _, p := range slices.Backward(l.Parts) {
-		if p.Name == stack.Options || p.Name == stack.Extensions {
+		if p.Name == stack.Options || p.Name == stack.Optional || p.Name == stack.Extensions {
 			at -= p.Bytes
 			tail = append([]cell{{at, p.Bytes, p.Name}}, tail...)
 		}

@@ -11,15 +11,19 @@ import (
 
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/random"
 )
 
 // TestMaps checks that the maps show every byte of a stack once, and that a picture's
 // boxes lie side by side.
 func TestMaps(t *testing.T) {
-	table := header.New(header.DefaultPorts()).Only(header.Common)
+	table := header.New(random.Ports())
 	for _, text := range []string{
 		"ether/vlan/qinq/arp", "ip/tcp", "ip,ihl=7,ext=24/gre,csum,key,seq/ether/ip6,ext=8/icmp6", "ip6,ext=2048/udp/geneve,opts=252/ip/sctp",
 		"ip/gre,seq/erspan2/ether/ip/icmp", "ip/gre/erspan1/ether", "ip/ip6/udp/vxlan", "ip,ihl=15/ip,ihl=6",
+		"mpls/mpls/pw/ether/ip", "vlan/pppoe/ip/gre,seq/erspan3,platform/ether", "pbb/ether/arp", "nsh,context=16/ip", "ip/udp/gpe/nsh,context=244/ether",
+		"ip/udp/gtp,ext=8/ip", "ip/udp/gtp,seq/ip6", "ip/etherip/ether", "ip/pptp,seq,ack/hdlc/ppp1/ip", "ip/l2tp/l2spec/ether",
+		"ip/udp/teredo/auth,id=3,value=4/origin/ip6", "ip/udp/gue,opts=12/gre/wccp/ip", "ip/mpls/ip",
 	} {
 		s, err := stack.Parse(table, text)
 		if err != nil {

@@ -67,6 +67,7 @@ func TestParseFlags(t *testing.T) {
 		{"--vxlan-port 4790", func(o *Options) { o.Ports.VXLAN = []uint16{4790} }},
 		{"--vxlan-port 1,65535 --vxlan-port 3", func(o *Options) { o.Ports.VXLAN = []uint16{1, 65535, 3} }},
 		{"--geneve-port=7,8", func(o *Options) { o.Ports.Geneve = []uint16{7, 8} }},
+		{"--l2tp-cookie 8", func(o *Options) { o.Ports.L2TPCookie = 8 }},
 		{"--gtp-port 9 --gpe-port 10,11", func(o *Options) { o.Ports.GTP, o.Ports.GPE = []uint16{9}, []uint16{10, 11} }},
 		{"--fou-port 7=gue --fou-port 8=gre --fou-port=9=0x4 --fou-port 10=ipv6", func(o *Options) {
 			o.Ports.FOU = []header.FOU{{Port: 7}, {Port: 8, Protocol: 47}, {Port: 9, Protocol: 4}, {Port: 10, Protocol: 41}}
@@ -127,6 +128,7 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"--depth two", `option --depth: "two" is not a number`},
 		{"--vxlan-port 0", `option --vxlan-port: "0" is not a UDP port, 1 to 65535`},
 		{"--vxlan-port 4789,", `option --vxlan-port: "" is not a UDP port, 1 to 65535`},
+		{"--l2tp-cookie 6", `option --l2tp-cookie: "6" is no length that cookies have: 0, 4 and 8 bytes are`},
 		{"--fou-port 7", `option --fou-port: "7" is not PORT=WHAT with a UDP port, 1 to 65535`},
 		{"--fou-port 0=gue", `option --fou-port: "0=gue" is not PORT=WHAT with a UDP port, 1 to 65535`},
 		{"--fou-port 7=tcp", `option --fou-port: "tcp" is no tunnel that tundump walks through: gue, gre, ipip, ipv6, etherip, l2tp and mpls-in-ip are`},

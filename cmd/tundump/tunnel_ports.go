@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -30,6 +32,28 @@ func addFOU(to *[]header.FOU, text string, protocol func(name string) (uint8, er
 	}
 	*to = append(*to, f)
 	return nil
+}
+
+// setCookie sets the value of --l2tp-cookie.
+func setCookie(p *header.Ports, text string) error {
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || n != 0 && n != 4 && n != 8 { // RFC 3931, section 4.1
+		return fmt.Errorf("%q is no length that cookies have: 0, 4 and 8 bytes are", text)
+	}
+	p.L2TPCookie = uint8(n)
+	return nil
+}
+
+// addPortFlags adds the options that say what packets do not, for the calculators.
+func addPortFlags(fs *pflag.FlagSet, p *header.Ports) {
+	fs.Var(&portList{ports: &p.VXLAN}, "vxlan-port", "")
+	fs.Var(&portList{ports: &p.Geneve}, "geneve-port", "")
+	fs.Var(&portList{ports: &p.GPE}, "gpe-port", "")
+	fs.Var(&portList{ports: &p.GTP}, "gtp-port", "")
+	fs.Func("fou-port", "", func(v string) error {
+		return addFOU(&p.FOU, v, systemNames{context.Background(), "/etc"}.Protocol)
+	})
+	fs.Func("l2tp-cookie", "", func(v string) error { return setCookie(p, v) })
 }
 
 // fouProtocol returns the IP protocol with a name or number.

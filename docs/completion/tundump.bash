@@ -45,6 +45,7 @@ _tundump() {
 	:--gtp-port) return ;;
 	:--gpe-port) return ;;
 	:--fou-port) return ;;
+	:--l2tp-cookie) return ;;
 	expr:--depth) return ;;
 	expr:--tags) return ;;
 	expr:--extensions) return ;;
@@ -55,6 +56,7 @@ _tundump() {
 	mtu:--underlay) return ;;
 	mtu:-i|mtu:--interface) words=$(command ls /sys/class/net 2>/dev/null) ;;
 	mtu:--inner) return ;;
+	mtu:--l2tp-cookie) return ;;
 	offset:--host) return ;;
 	offset:--net) return ;;
 	offset:--mac) return ;;
@@ -62,16 +64,25 @@ _tundump() {
 	offset:--proto) return ;;
 	offset:--vni) return ;;
 	offset:--key) return ;;
+	offset:--teid) return ;;
+	offset:--session) return ;;
+	offset:--spi) return ;;
+	offset:--isid) return ;;
+	offset:--call) return ;;
 	offset:-r|offset:--read) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	offset:--vxlan-port) return ;;
 	offset:--geneve-port) return ;;
+	offset:--gpe-port) return ;;
+	offset:--gtp-port) return ;;
+	offset:--fou-port) return ;;
+	offset:--l2tp-cookie) return ;;
 	esac
 	if [[ -z $words ]]; then
 		case $sub:$cur in
-		:-*) words='-i --interface --netns -D --list-interfaces -p --no-promiscuous-mode -s --snapshot-length -B --buffer-size -Q --direction --immediate-mode -j --time-stamp-type -J --list-time-stamp-types -y --linktype -L --list-data-link-types --fanout -Z --relinquish-privileges -r --read -V --read-list -w --write --format --print -U --packet-buffered -C --file-size -G --file-seconds -W --file-count -z --file-command --decap --annotate -c --packets --skip --duration -e --link-level -v --verbose -q --quiet -t --time-format -x --hex -X --hex-ascii -A --ascii -# --number -S --absolute-tcp-sequence-numbers -K --dont-verify-checksums --lengths -u --undecoded-nfs --time-stamp-precision --micro --nano -n --numeric --resolve -N --no-domain -l --line-buffered --count --json --stats -F --expression-file -d --dump -O --no-optimize --follow-fragments --no-follow-fragments --depth --vxlan-port --geneve-port --gtp-port --gpe-port --fou-port -h --help --version' ;;
+		:-*) words='-i --interface --netns -D --list-interfaces -p --no-promiscuous-mode -s --snapshot-length -B --buffer-size -Q --direction --immediate-mode -j --time-stamp-type -J --list-time-stamp-types -y --linktype -L --list-data-link-types --fanout -Z --relinquish-privileges -r --read -V --read-list -w --write --format --print -U --packet-buffered -C --file-size -G --file-seconds -W --file-count -z --file-command --decap --annotate -c --packets --skip --duration -e --link-level -v --verbose -q --quiet -t --time-format -x --hex -X --hex-ascii -A --ascii -# --number -S --absolute-tcp-sequence-numbers -K --dont-verify-checksums --lengths -u --undecoded-nfs --time-stamp-precision --micro --nano -n --numeric --resolve -N --no-domain -l --line-buffered --count --json --stats -F --expression-file -d --dump -O --no-optimize --follow-fragments --no-follow-fragments --depth --vxlan-port --geneve-port --gtp-port --gpe-port --fou-port --l2tp-cookie -h --help --version' ;;
 		expr:-*) words='--depth --tags --extensions --stack --help --outer-only -y --linktype --vxlan-port --geneve-port' ;;
-		mtu:-*) words='--underlay -i --interface --inner --json -h --help' ;;
-		offset:-*) words='--host --net --mac --port --proto --vni --key --exact -r --read --map --svg --json --vxlan-port --geneve-port -h --help' ;;
+		mtu:-*) words='--underlay -i --interface --inner --l2tp-cookie --json -h --help' ;;
+		offset:-*) words='--host --net --mac --port --proto --exact --vni --key --teid --session --spi --isid --call -r --read --map --svg --json --vxlan-port --geneve-port --gpe-port --gtp-port --fou-port --l2tp-cookie -h --help' ;;
 		:*|expr:*)
 			words='inner outer any and or not host net port portrange src dst tcp udp sctp icmp icmp6 arp ip ip6 ether vlan tunnel ipip gre erspan pptp vxlan gpe geneve nsh gtp etherip mplsip l2tp teredo gue pbb pw'
 			((COMP_CWORD > 1)) || words+=' expr mtu offset' ;;

@@ -68,6 +68,7 @@ complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l gene
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l gtp-port -x -d 'UDP ports taken for GTP-U (2152)'
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l gpe-port -x -d 'UDP ports taken for VXLAN-GPE (4790)'
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l fou-port -x -d 'what follows that UDP port: gue, gre, ipip, ...; repeatable'
+complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l l2tp-cookie -x -d 'length of the cookies in L2TPv3: 4 or 8 (0)'
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -s 'h' -l help -d 'this'
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l version -d 'the version'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l depth -x -d 'tunnel levels (1)'
@@ -82,6 +83,7 @@ complete -c tundump -n '__fish_seen_subcommand_from expr' -l geneve-port -x
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -l underlay -x -d 'MTU of the underlay, bytes from the outer IP header on'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -s 'i' -l interface -x -a '(command ls /sys/class/net)' -d 'with a STACK: the underlay, whose MTU it is; without: a'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -l inner -x -d 'MTU inside, bytes from the inner IP header on: does a'
+complete -c tundump -n '__fish_seen_subcommand_from mtu' -l l2tp-cookie -x -d 'length of the cookies in L2TPv3: 4 or 8 (0)'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -l json -d 'one JSON object'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -s 'h' -l help
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l host -x -d 'source or destination; in ARP, sender or target'
@@ -89,13 +91,22 @@ complete -c tundump -n '__fish_seen_subcommand_from offset' -l net -x -d 'likewi
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l mac -x -d 'source or destination of the Ethernet header'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l port -x -d 'source or destination'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l proto -x -d 'what the IP header carries'
-complete -c tundump -n '__fish_seen_subcommand_from offset' -l vni -x
-complete -c tundump -n '__fish_seen_subcommand_from offset' -l key -x -d 'of the innermost tunnel that has one'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l exact -d 'also test that the packet has this stack and no other'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l vni -x -d 'VXLAN, VXLAN-GPE, Geneve'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l key -x -d 'GRE'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l teid -x -d 'GTP'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l session -x -d 'ERSPAN, L2TPv3'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l spi -x -d 'NSH: the service path'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l isid -x -d 'PBB'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l call -x -d 'PPTP'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -s 'r' -l read -r -F -d 'pcap or pcapng, - is stdin'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l map -d 'a map of the headers'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l svg -d 'the same as a picture'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l json -d 'layers, each with its fields and their offsets by accessor'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l vxlan-port -x
 complete -c tundump -n '__fish_seen_subcommand_from offset' -l geneve-port -x -d 'ports of the expression, and of -r'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l gpe-port -x
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l gtp-port -x -d 'likewise'
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l fou-port -x
+complete -c tundump -n '__fish_seen_subcommand_from offset' -l l2tp-cookie -x -d 'length of the cookies in L2TPv3: 4 or 8 (0)'
 complete -c tundump -n '__fish_seen_subcommand_from offset' -s 'h' -l help

@@ -190,9 +190,12 @@ func (h *Header) Repeats() bool {
 	return false
 }
 
-// Ports lists the UDP destination ports by which tunnels are recognised.
+// Ports is what no packet says: the UDP destination ports by which tunnels are
+// recognised, and what the two ends of one have agreed on.
 type Ports struct {
 	VXLAN, GPE, Geneve, GTP []uint16
+	// L2TPCookie is how many bytes of cookie all L2TPv3 sessions have: 0, 4 or 8.
+	L2TPCookie uint8
 	// FOU has no ports by default, there are none that IANA gave it. They come
 	// before all others.
 	FOU []FOU
@@ -271,16 +274,6 @@ func (t *Table) Only(keep func(*Header) bool) *Table {
 		}
 	}
 	return &only
-}
-
-// Common reports whether the header is one of a short choice: VLAN tags, GRE, VXLAN, Geneve, IP
-// in IP, ERSPAN I and II. It is for Only.
-func Common(h *Header) bool {
-	switch h.ID {
-	case VLAN, GRE, VXLAN, Geneve, IPIP, IPIP6, ERSPAN1, ERSPAN2:
-		return true
-	}
-	return false
 }
 
 func kept(h *Header, keep func(*Header) bool) bool {

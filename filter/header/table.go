@@ -301,10 +301,10 @@ func New(ports Ports) *Table {
 		// RFC 4023, RFC 7510
 		{ID: MPLSIP, Name: "mplsip", Class: Tunnel, Word: "mplsip", Next: Next{"", []Rule{{To: MPLS}}}},
 		// RFC 3931, section 4.1.1: session 0 is for control messages. Cookies and sublayers
-		// are agreed on there, the packet does not say. We take it for what Linux sends by
-		// default: no cookie; the default sublayer without a sequence number, all 0,
-		// or no sublayer.
-		{ID: L2TP, Name: "l2tp", Class: Tunnel, Word: "l2tp", Min: 4, Fixed: 4, TunnelID: "session",
+		// are agreed on there, the packet does not say. The cookie is an option; apart from
+		// it we take it for what Linux sends by default: the default sublayer without a
+		// sequence number, all 0, or no sublayer.
+		{ID: L2TP, Name: "l2tp", Class: Tunnel, Word: "l2tp", Min: 4, Fixed: 4 + uint32(ports.L2TPCookie), TunnelID: "session",
 			Fields: []Field{{Name: "session", Off: 0, Size: 4}},
 			Next: Next{"", []Rule{{If: Test{0, 4, 0xffffffff, 0}, To: None}, {Peek: Test{0, 4, 0xffffffff, 0}, To: L2TPSub},
 				{Peek: Test{0, 2, 0xffff, 0xff03}, To: HDLC}, {To: Ether}}}},

@@ -101,6 +101,9 @@ func (h *Header) read(data []byte, off uint32) (l Layer, ok bool) {
 // None if it is nothing that the table knows.
 func (l Layer) Follows(data []byte) ID { return l.Header.next(data, l.Off, l.End()) }
 
+// Term returns what a term of the header's length adds to the layer.
+func (l Layer) Term(data []byte, t LenTerm) uint32 { return t.value(data, l.Off) }
+
 // Holds reports whether the test holds for the layer.
 func (l Layer) Holds(data []byte, t Test) bool {
 	ok, _ := t.holds(data, l.Off)

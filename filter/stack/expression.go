@@ -18,8 +18,7 @@ type Conditions struct {
 	Nets   []netip.Prefix // likewise
 	MACs   [][6]byte      // source or destination of the Ethernet header
 	Ports  []uint16       // source or destination; of any transport if the stack has none
-	VNIs   []uint32       // of the innermost tunnel that has one
-	Keys   []uint32       // likewise
+	IDs    []Identifier   // each of the innermost tunnel that has one
 	Protos []uint8        // what the IP header carries, extension headers aside
 	// Exact demands the whole layout: what follows each header, and every length
 	// that offsets depend on. Otherwise the expression is short, and right for
@@ -27,9 +26,15 @@ type Conditions struct {
 	Exact bool
 }
 
+// Identifier is that of a tunnel: Name is header.Header.TunnelID.
+type Identifier struct {
+	Name  string
+	Value uint32
+}
+
 // Empty reports whether there are no conditions.
 func (c *Conditions) Empty() bool {
-	return len(c.Hosts)+len(c.Nets)+len(c.MACs)+len(c.Ports)+len(c.VNIs)+len(c.Keys)+len(c.Protos) == 0 && !c.Exact
+	return len(c.Hosts)+len(c.Nets)+len(c.MACs)+len(c.Ports)+len(c.IDs)+len(c.Protos) == 0 && !c.Exact
 }
 
 // maxExpressionExt is how many bytes of extension headers an expression can
@@ -38,9 +43,11 @@ const maxExpressionExt = 32
 
 // Expression returns an expression in plain pcap-filter syntax for Ethernet
 // packets that start with the stack and meet the conditions. The length of the
-// last layer is left open if the stack does not state it. Tags in front of the
-// outer network header may be of either kind, because that is how vlan works. A
-// condition on something that the stack does not have is an error.
+// last layer is left open if the stack does not state it. VLAN tags in front of the
+// outer network header may be of either kind, because that is how vlan works. If the
+// stack has no network header outside of tunnels, offsets count from the frame's start,
+// and tags must be in the packet. A condition on something that the stack does not
+// have is an error.
 func (s *Stack) Expression(c Conditions) (string, error) {
 	e := expression{Stack: s, network: s.Network()}
 	for _, l := range s.Layers {
@@ -48,7 +55,7 @@ func (s *Stack) Expression(c Conditions) (string, error) {
 			return "", fmt.Errorf("%s: an expression can tell at most %d bytes of extension headers by constant offsets", l.Name, maxExpressionExt)
 		}
 		if l.Level == 0 && l.Class == header.Tag {
-			e.all = append(e.all, "vlan") // each one is for the next tag
+			e.tag(&l, c.Exact)
 		}
 	}
 	if c.Exact {
@@ -61,13 +68,8 @@ func (s *Stack) Expression(c Conditions) (string, error) {
 			return "", err
 		}
 	}
-	for _, n := range c.VNIs {
-		if err := e.identifier("vni", n); err != nil {
-			return "", err
-		}
-	}
-	for _, n := range c.Keys {
-		if err := e.identifier("key", n); err != nil {
+	for _, id := range c.IDs {
+		if err := e.identifier(id.Name, id.Value); err != nil {
 			return "", err
 		}
 	}
@@ -91,8 +93,35 @@ func (s *Stack) Expression(c Conditions) (string, error) {
 			return "", err
 		}
 	}
-	return strings.Join(e.all, " and "), nil
+	return strings.Join(append(e.front, e.all...), " and "), nil
 }
+
+// tag adds the test for a tag on the wire. Each of these words is for the next tag, and moves
+// what comes after it.
+func (e *expression) tag(l *Layer, exact bool) {
+	switch {
+	case l.ID == header.VLAN:
+		e.all = append(e.all, "vlan")
+	case e.network == nil:
+	case l.ID == header.PPPoE:
+		// Behind it, ether[] is what pppoes has found. What of the header it does not look at is
+		// where a tag that the NIC took out of the packet has not moved it.
+		if exact && len(e.all) == 0 {
+			for _, t := range l.Valid {
+				e.front = append(e.front, e.test(l.Off, t))
+			}
+		}
+		e.all = append(e.all, "pppoes")
+	case !slices.Contains(e.all, firstLabel):
+		e.all = append(e.all, firstLabel)
+	default:
+		e.all = append(e.all, "mpls")
+	}
+}
+
+// firstLabel finds an MPLS label: mpls alone does not know labels that were assigned upstream,
+// header.TypeMPLSM.
+const firstLabel = "(ether proto 0x8848 or mpls)"
 
 // formatMAC formats an Ethernet address.
 func formatMAC(m [6]byte) string {
@@ -102,9 +131,14 @@ func formatMAC(m [6]byte) string {
 // expression is under construction: all of its parts must hold.
 type expression struct {
 	*Stack
-	network *Layer // what offsets count from
-	all     []string
+	network *Layer            // what offsets count from, nil if it is the frame
+	front   []string          // in front of what moves it
+	all     []string          // behind that
+	facts   map[int]byteFacts // what the tests of layers say of the packet's bytes
 }
+
+// byteFacts are the bits of a byte that are known.
+type byteFacts struct{ mask, value byte }
 
 // add adds a part, if it says something that is not yet there.
 func (e *expression) add(parts ...string) {
@@ -145,19 +179,26 @@ func fullMask(size int) uint32 { return 1<<(8*size) - 1 }
 // masked returns the test that size bytes at off, masked, have the value: all
 // digits of it, so that none can be lost.
 func (e *expression) masked(off, size int, mask, value uint32) string {
+	return e.compare(off, size, mask, "=", value)
+}
+
+func (e *expression) compare(off, size int, mask uint32, op string, value uint32) string {
 	and := ""
 	if mask != fullMask(size) {
 		and = fmt.Sprintf(" & 0x%0*x", 2*size, mask)
 	}
-	return fmt.Sprintf("%s%s = 0x%0*x", e.load(off, size), and, 2*size, value)
+	return fmt.Sprintf("%s%s %s 0x%0*x", e.load(off, size), and, op, 2*size, value)
 }
 
 // test returns a test of the header at off.
-func (e *expression) test(off int, t header.Test) string {
+func (e *expression) test(off int, t header.Test) string { return e.relation(off, t, "=") }
+
+// relation is test with another operator.
+func (e *expression) relation(off int, t header.Test, op string) string {
 	if t.Value == 0 && t.Mask != fullMask(int(t.Size)) {
-		return fmt.Sprintf("%s & 0x%x = 0", e.load(off+int(t.Off), int(t.Size)), t.Mask)
+		return fmt.Sprintf("%s & 0x%x %s 0", e.load(off+int(t.Off), int(t.Size)), t.Mask, op)
 	}
-	return e.masked(off+int(t.Off), int(t.Size), t.Mask, t.Value)
+	return e.compare(off+int(t.Off), int(t.Size), t.Mask, op, t.Value)
 }
 
 // numbers returns the test that size bytes at off are one of the values: decimal
@@ -180,6 +221,11 @@ func (e *expression) start() {
 	i := slices.IndexFunc(e.Layers, func(l Layer) bool { return l.Level == 0 && l.Class == header.Network })
 	switch {
 	case n == nil:
+		for i := range e.Layers {
+			if l := &e.Layers[i]; l.ID == header.Ether && l.Level == 0 || l.ID == header.VLAN && l.Level == 0 {
+				e.add(e.next(i))
+			}
+		}
 	case len(n.Next) == 0:
 		e.add(n.Name)
 		if n.ext > 0 {
@@ -197,8 +243,8 @@ func (e *expression) start() {
 		// "ip6 proto" is no good: it also finds what is behind a fragment header,
 		// where the offsets are not these, and nothing behind other extension headers.
 		e.add(e.carries(n, leads(e.Layers[i+1].ID)))
-		if u := &e.Layers[i+1]; u.ID == header.UDP {
-			e.add(e.next(u))
+		if e.Layers[i+1].ID == header.UDP {
+			e.add(e.next(i + 1))
 		}
 	}
 }
@@ -206,35 +252,103 @@ func (e *expression) start() {
 // layout adds the tests for all of the stack; full says whether the length of the
 // last layer matters.
 func (e *expression) layout(full bool) {
-	if e.network == nil {
-		return
+	start := 0
+	if e.network != nil {
+		e.add(e.network.Name)
+		start = e.network.Off
 	}
-	e.add(e.network.Name)
+	e.facts = map[int]byteFacts{}
+	for i := range e.Layers {
+		l := &e.Layers[i]
+		if l.Off < start {
+			continue
+		}
+		for _, t := range e.stated(l, full) {
+			e.know(l.Off+int(t.Off), t.Size, t.Mask, t.Value)
+		}
+		if f, ok := l.Field(l.Header.Next.By); ok && len(l.Next) == 1 && l.ext == 0 {
+			e.know(f.Off, uint8(f.Size), fullMask(f.Size), l.Next[0])
+		}
+	}
 	for i := range e.Layers {
 		l := &e.Layers[i]
 		last := i == len(e.Layers)-1
-		if l.Off < e.network.Off {
+		if l.Off < start {
 			continue
 		}
-		tests := l.tests
-		if l.open && !full {
-			tests = l.Valid
-		}
-		for _, t := range tests {
+		for _, t := range e.stated(l, full) {
 			e.add(e.test(l.Off, t))
 		}
 		if last && l.Fixed < l.Min && (l.open && !full || len(l.tests) == 0) {
 			e.add(e.longEnough(l))
 		}
 		switch {
+		case l.ID == header.GTP:
+			if l.chained {
+				e.add(e.messages(l.Off+l.Bytes()-l.ext-1, l.ext, header.MaxRepeats))
+			}
+			e.add(e.next(i))
 		case !last && l.Class == header.Network:
 			e.add(e.first(l), e.carries(l, leads(e.Layers[i+1].ID)))
 		case !last:
-			e.add(e.next(l))
+			e.add(e.next(i))
 		case l.ext > 0:
 			e.add(e.first(l), e.carries(l, nil))
 		}
 	}
+}
+
+// stated returns the tests of a layer that are made: of one whose length is open, only
+// those that always hold.
+func (e *expression) stated(l *Layer, full bool) []header.Test {
+	if l.open && !full {
+		return l.Valid
+	}
+	return l.tests
+}
+
+// know adds to what is known of size bytes at off.
+func (e *expression) know(off int, size uint8, mask, value uint32) {
+	for i := int(size) - 1; i >= 0; i-- {
+		f := e.facts[off+i]
+		f.value = f.value&^byte(mask) | byte(value&mask)
+		f.mask |= byte(mask)
+		e.facts[off+i] = f
+		mask, value = mask>>8, value>>8
+	}
+}
+
+// tells reports whether it is known that the test holds for what is at off, and whether it is
+// known that it does not. In the short form nothing is known.
+func (e *expression) tells(off int, t header.Test) (holds, fails bool) {
+	holds = true
+	mask, value := t.Mask, t.Value
+	for i := int(t.Size) - 1; i >= 0; i-- {
+		f := e.facts[off+int(t.Off)+i]
+		holds = holds && byte(mask)&^f.mask == 0
+		fails = fails || byte(mask)&f.mask&(byte(value)^f.value) != 0
+		mask, value = mask>>8, value>>8
+	}
+	return holds && !fails, fails
+}
+
+// messages returns the test that the byte at off, which says what GTP extension header comes
+// next, starts so many of them that they have size bytes, and no more than most.
+func (e *expression) messages(off, size, most int) string {
+	none := header.Test{Size: 1, Mask: 0xff}
+	if size == 0 {
+		return e.test(off, none)
+	}
+	x := e.table.Header(header.GTPExt)
+	var forms []string
+	for n := unit(x.Len[0]); n <= size; n += unit(x.Len[0]) {
+		length, ok := lengthTest(x, n)
+		if !ok || most == 1 && n < size {
+			continue
+		}
+		forms = append(forms, and([]string{e.relation(off, none, "!="), e.test(off, length), e.messages(off+n, size-n, most-1)}))
+	}
+	return or(forms)
 }
 
 // longEnough returns the test that a header, whose length is not known, is no shorter
@@ -255,12 +369,91 @@ func (e *expression) first(l *Layer) string {
 
 // next returns the test for what follows a layer in the stack, "" if it follows
 // always.
-func (e *expression) next(l *Layer) string {
-	f, ok := l.Field(l.Header.Next.By)
-	if !ok || len(l.Next) == 0 {
+func (e *expression) next(i int) string {
+	l := &e.Layers[i]
+	f, by := l.Field(l.Header.Next.By)
+	if i+1 < len(e.Layers) && e.Layers[i+1].ID == header.VLAN && l.Level == 0 && (e.network == nil || l.Off < e.network.Off) {
+		return "" // the word is there
+	}
+	end := l.Off + l.Bytes()
+	var rests []string
+	values := map[string][]uint32{} // with which the same rest leads to what follows
+	for _, w := range l.ways {
+		var parts []string
+		for _, t := range w.Tests {
+			if holds, _ := e.tells(l.Off, t); !holds {
+				parts = append(parts, e.test(l.Off, t))
+			}
+		}
+		if holds, _ := e.tells(end, w.Peek); !holds {
+			parts = append(parts, e.test(end, w.Peek))
+		}
+		for _, x := range w.Not {
+			if text := e.except(l.Off, end, x); text != "" {
+				parts = append(parts, text)
+			}
+		}
+		_, fails := e.tells(end, w.Peek)
+		for _, t := range w.Tests {
+			_, f := e.tells(l.Off, t)
+			fails = fails || f
+		}
+		if fails {
+			continue
+		}
+		rest := strings.Join(parts, " and ")
+		if _, ok := values[rest]; !ok {
+			rests = append(rests, rest)
+		}
+		values[rest] = append(values[rest], w.Value)
+	}
+	var forms []string
+	for _, rest := range rests {
+		var parts []string
+		if by {
+			parts = append(parts, e.numbers(f.Off, f.Size, l.ID == header.UDP, values[rest]))
+		}
+		if rest != "" {
+			parts = append(parts, rest)
+		}
+		switch {
+		case len(parts) == 0:
+			return ""
+		case len(rests) == 1:
+			return strings.Join(parts, " and ")
+		}
+		forms = append(forms, and(parts))
+	}
+	if len(forms) == 0 {
 		return ""
 	}
-	return e.numbers(f.Off, f.Size, l.ID == header.UDP, l.Next)
+	return or(forms)
+}
+
+// except returns the test that an exception does not hold for the header at off, which ends
+// at end; "" if that is known.
+func (e *expression) except(off, end int, x header.Exception) string {
+	var parts []string
+	var single string
+	for _, c := range []struct {
+		at int
+		t  header.Test
+	}{{off, x.Own}, {end, x.Peek}} {
+		holds, fails := e.tells(c.at, c.t)
+		if fails {
+			return ""
+		}
+		if !holds {
+			parts, single = append(parts, e.test(c.at, c.t)), e.relation(c.at, c.t, "!=")
+		}
+	}
+	switch len(parts) {
+	case 0:
+		return ""
+	case 1:
+		return single
+	}
+	return "not " + and(parts)
 }
 
 // carried is what is wanted behind an IP header and its extension headers: one of the
@@ -379,7 +572,11 @@ func (e *expression) address(class header.Class, b []byte, n int, what string) e
 	if len(either) == 0 {
 		return fmt.Errorf("the innermost level of %s has no %s", e, what)
 	}
-	if n > 0 {
+	switch {
+	case n == 0:
+	case e.network != nil && l.Off < e.network.Off && slices.Contains(e.all, "pppoes"):
+		e.front = append(e.front, or(either))
+	default:
 		e.add(or(either))
 	}
 	return nil
@@ -419,7 +616,7 @@ func (e *expression) identifier(name string, n uint32) error {
 		}
 		mask := f.Mask
 		if mask == 0 {
-			mask = ^uint32(0)
+			mask = fullMask(f.Size)
 		}
 		low := bits.TrailingZeros32(mask)
 		if n > mask>>low {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func parse(t *testing.T, text string) *stack.Stack {
 	return s
 }
 
-func table() *header.Table { return header.New(header.DefaultPorts()).Only(header.Common) }
+func table() *header.Table { return header.New(random.Ports()) }
 
 // The builders below know the layouts from their RFCs, and not from the table.
 
@@ -156,12 +157,28 @@ type token struct {
 // tokens describes a packet, with the knowledge of the options that this test has.
 func tokens(tb *header.Table, data []byte) []token {
 	var all []token
+	var gtp, messages int
 	for _, l := range tb.Walk(nil, header.LinkEthernet, data, header.MaxDepth) {
 		n := len(all)
 		switch {
-		case l.ID == header.IPIP || l.ID == header.IPIP6 || n == 0 && l.Off == 0 && l.ID != header.Ether:
+		case l.Min == 0 && l.Name != "erspan1" && l.Name != "teredo" || n == 0 && l.Off == 0 && l.ID != header.Ether:
 		case l.Class == header.Extension:
 			all[n-1].ext = append(all[n-1].ext, int(l.Bytes))
+		case l.ID == header.GTP:
+			all = append(all, token{name: "gtp"})
+			gtp = int(l.Off)
+		case l.ID == header.GTPSeq:
+			for i, name := range []string{",seq", ",npdu"} {
+				if data[gtp]&(2>>i) != 0 {
+					all[n-1].options += name
+				}
+			}
+		case l.ID == header.GTPOpt:
+		case l.ID == header.GTPExt:
+			messages += int(l.Bytes)
+		case l.ID == header.GTPEnd:
+			all[n-1].options = fmt.Sprintf(",ext=%d", messages)
+			messages = 0
 		case l.ID == header.VLAN && l.Off >= 2 && l.Level > 0 && binary.BigEndian.Uint16(data[l.Off-2:]) != 0x8100:
 			all = append(all, token{name: "qinq"})
 		case l.ID == header.IP && data[l.Off]&0xf != 5:
@@ -174,8 +191,31 @@ func tokens(tb *header.Table, data []byte) []token {
 				}
 			}
 			all = append(all, token{name: "gre", options: options})
+		case l.ID == header.PPTP:
+			options := ""
+			if data[l.Off]&0x10 != 0 {
+				options = ",seq"
+			}
+			if data[l.Off+1]&0x80 != 0 {
+				options += ",ack"
+			}
+			all = append(all, token{name: "pptp", options: options})
 		case l.ID == header.Geneve && l.Bytes > 8:
 			all = append(all, token{name: "geneve", options: fmt.Sprintf(",opts=%d", l.Bytes-8)})
+		case l.ID == header.NSH && l.Bytes > 8:
+			all = append(all, token{name: "nsh", options: fmt.Sprintf(",context=%d", l.Bytes-8)})
+		case l.ID == header.GUE && l.Bytes > 4:
+			all = append(all, token{name: "gue", options: fmt.Sprintf(",opts=%d", l.Bytes-4)})
+		case l.ID == header.ERSPAN3 && data[l.Off+11]&1 != 0:
+			all = append(all, token{name: "erspan3", options: ",platform"})
+		case l.ID == header.TeredoAuth:
+			options := ""
+			for i, name := range []string{"id", "value"} {
+				if n := data[int(l.Off)+2+i]; n > 0 {
+					options += fmt.Sprintf(",%s=%d", name, n)
+				}
+			}
+			all = append(all, token{name: "auth", options: options})
 		default:
 			all = append(all, token{name: l.Name})
 		}
@@ -197,7 +237,7 @@ func starts(p packet, text string, full bool) bool {
 	for i, w := range want {
 		name, options, given := strings.Cut(w, ",")
 		ext := 0
-		if j := strings.Index(w, ",ext="); j >= 0 {
+		if j := strings.Index(w, ",ext="); j >= 0 && name != "gtp" {
 			fmt.Sscan(w[j+len(",ext="):], &ext)
 			options = strings.TrimPrefix(w[:j], name)
 		} else if given {
@@ -207,7 +247,7 @@ func starts(p packet, text string, full bool) bool {
 		if !network && name == "qinq" { // libpcap's vlan takes both kinds
 			name = "vlan"
 		}
-		network = network || name == "ip" || name == "ip6" || name == "arp"
+		network = network || slices.Contains([]string{"ip", "ip6", "arp", "pbb", "nsh", "pw"}, name) || i > 0 && name == "ether"
 		last := i == len(want)-1
 		if got.name != name {
 			return false
@@ -330,6 +370,9 @@ func combinations(t *testing.T, tb *header.Table) map[string]bool {
 	all := map[string]bool{
 		"ip,ihl=6": true, "ip,ext=24": true, "ip6,ext=8": true, "ip6,ext=16": true, "ip6,ext=24": true,
 		"geneve,opts=4": true, "geneve,opts=8": true, "geneve,opts=252": true,
+		"gtp,seq": true, "gtp,npdu": true, "gtp,seq,npdu": true, "gtp,ext=0": true, "gtp,ext=4": true, "gtp,ext=8": true, "gtp,ext=12": true, "gtp,ext=20": true,
+		"nsh,context=16": true, "nsh,context=28": true, "gue,opts=4": true, "gue,opts=124": true, "erspan3,platform": true,
+		"pptp,seq": true, "pptp,ack": true, "pptp,seq,ack": true, "auth,id=5": true, "auth,value=5": true, "auth,id=1,value=2": true,
 	}
 	for flags := 1; flags < 8; flags++ {
 		text := "gre"
@@ -344,16 +387,21 @@ func combinations(t *testing.T, tb *header.Table) map[string]bool {
 		"ether": "", "vlan": "", "qinq": "", "ip": "", "ip6": "", "arp": "",
 		"tcp": "ip/", "udp": "ip/", "sctp": "ip/", "icmp": "ip/", "icmp6": "ip6/", "gre": "ip/",
 		"erspan1": "ip/gre/", "erspan2": "ip/gre,seq/", "vxlan": "ip/udp/", "geneve": "ip/udp/",
+		"mpls": "", "pppoe": "", "pbb": "", "nsh": "", "pw": "mpls/", "erspan3": "ip/gre,seq/", "wccp": "ip/gre/", "pptp": "ip/",
+		"gpe": "ip/udp/", "gtp": "ip/udp/", "etherip": "ip/", "l2tp": "ip/", "l2spec": "ip/l2tp/", "hdlc": "ip/pptp,seq/",
+		"ppp": "ip/pptp,seq/hdlc/", "ppp1": "ip/pptp,seq/hdlc/", "teredo": "ip/udp/", "auth": "ip/udp/teredo/",
+		"origin": "ip/udp/teredo/", "gue": "ip/udp/",
 	}
 	for _, h := range tb.All() {
-		if _, ok := front[h.Name]; !ok && !slices.Contains([]string{"sll", "sll2", "null", "pppframe", "hopopts", "routing", "frag", "dstopts", "ah", "ipip", "ipip6"}, h.Name) {
+		if _, ok := front[h.Name]; !ok && !slices.Contains([]string{"sll", "sll2", "null", "pppframe", "hopopts", "routing", "frag", "dstopts", "ah", "ipip", "ipip6",
+			"gtpseq", "gtpopt", "gtpext", "gtpend", "mplsip", "pwraw"}, h.Name) {
 			t.Errorf("this test does not know how to come to %s", h.Name)
 		}
 	}
 	for a, f := range front {
 		for b := range front {
 			for _, seq := range []string{"", ",seq"} {
-				if a != "gre" {
+				if a != "gre" && a != "pptp" {
 					seq = ""
 				}
 				if _, err := stack.Parse(tb, f+a+seq+"/"+b); err == nil {
@@ -446,20 +494,19 @@ func condition(g *random.Gen, s *stack.Stack) (c stack.Conditions, text string, 
 		return c, text, true
 	}
 	for _, l := range slices.Backward(s.Layers) {
-		_, keyed := l.Field("key")
-		n := []uint32{0, 1, 7, 42, 0x2a00, 0x123456}[g.IntN(6)]
-		switch {
-		case l.TunnelID == "vni":
-			c.VNIs = append(c.VNIs, n)
-		case l.TunnelID == "key" && keyed:
-			c.Keys = append(c.Keys, n)
-		default:
+		f, ok := l.Field(l.TunnelID)
+		if !ok {
 			continue
 		}
+		n := []uint32{0, 1, 7, 42, 0x2a00, 0x123456}[g.IntN(6)] & (f.Mask >> bits.TrailingZeros32(f.Mask))
+		if f.Mask == 0 {
+			n = []uint32{0, 1, 7, 42, 0x2a00, 0x123456}[g.IntN(6)] & (1<<(8*f.Size) - 1)
+		}
+		c.IDs = append(c.IDs, stack.Identifier{Name: l.TunnelID, Value: n})
 		if text != "" {
 			text += " and "
 		}
-		text += fmt.Sprintf("%s%s %d", scope(l.Level), l.Name, n)
+		text += fmt.Sprintf("%s%s %d", scope(l.Level), l.Word, n)
 		break
 	}
 	return c, text, text != ""

@@ -16,12 +16,13 @@ import (
 
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/stack"
+	"github.com/tundump/tundump/testdata/random"
 )
 
 // cost parses a stack and returns what it costs.
 func cost(t *testing.T, text string, underlay int) *stack.Cost {
 	t.Helper()
-	s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), text)
+	s, err := stack.Parse(header.New(random.Ports()), text)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -60,6 +61,31 @@ func TestCost(t *testing.T) {
 		{"ether/vlan/ip/gre,key/ether/vlan/ip/tcp", 1500, 46, 1454, 1414, 1394, "ip 20, gre 4, key 4, ether 14, vlan 4"},
 		{"ip/gre,key/ether/arp", 1500, 42, 1458, 1418, 1398, "ip 20, gre 4, key 4, ether 14"},
 		{"ip/ip", 88, 20, 68, 28, 0, "ip 20"},
+		// The other tunnels, by their RFCs: 3032 and 4023, 4448, 7510, 8300, 3378, 3931, 2637 with 1662, 4380, 2516;
+		// 3GPP TS 29.281; the drafts of VXLAN-GPE, ERSPAN, WCCP and GUE; IEEE 802.1ah.
+		{"ip/mpls/mpls/ip", 1500, 28, 1472, 1432, 1412, "ip 20, mpls 4, mpls 4"},
+		{"ip/udp/mpls/ip", 1500, 32, 1468, 1428, 1408, "ip 20, udp 8, mpls 4"},
+		{"ip/gre/mpls/pw/ether", 1500, 46, 1454, 1414, 1394, "ip 20, gre 4, mpls 4, pw 4, ether 14"},
+		{"vlan/mpls/mpls/pw/ether/ip", 1500, 26, 1474, 1434, 1414, "mpls 4, mpls 4, pw 4, ether 14"},
+		{"mpls/ether", 1500, 18, 1482, 1442, 1422, "mpls 4, ether 14"},
+		{"vlan/pbb/ether", 1500, 18, 1482, 1442, 1422, "pbb 4, ether 14"},
+		{"nsh,context=16/ether/ip", 1500, 38, 1462, 1422, 1402, "nsh 8, options 16, ether 14"},
+		{"ip/udp/gpe/nsh,context=16/ip", 1500, 60, 1440, 1400, 1380, "ip 20, udp 8, gpe 8, nsh 8, options 16"},
+		{"ip/udp/gpe/ip", 1500, 36, 1464, 1424, 1404, "ip 20, udp 8, gpe 8"},
+		{"ip/udp/gtp/ip", 1500, 36, 1464, 1424, 1404, "ip 20, udp 8, gtp 8"},
+		{"ip/udp/gtp,ext=4/ip", 1500, 44, 1456, 1416, 1396, "ip 20, udp 8, gtp 8, optional 4, extensions 4"}, // 5G's PDU session container
+		{"ip6/udp/gtp,seq/ip", 1500, 60, 1440, 1400, 1380, "ip6 40, udp 8, gtp 8, optional 4"},
+		{"ip/gre,seq/erspan3/ether", 1500, 54, 1446, 1406, 1386, "ip 20, gre 4, seq 4, erspan3 12, ether 14"},
+		{"ip/gre,seq/erspan3,platform/ether", 1500, 62, 1438, 1398, 1378, "ip 20, gre 4, seq 4, erspan3 12, platform 8, ether 14"},
+		{"ip/gre/wccp/ip", 1500, 28, 1472, 1432, 1412, "ip 20, gre 4, wccp 4"},
+		{"ip/etherip/ether", 1500, 36, 1464, 1424, 1404, "ip 20, etherip 2, ether 14"},
+		{"ip/l2tp/l2spec/ether", 1500, 42, 1458, 1418, 1398, "ip 20, l2tp 4, l2spec 4, ether 14"},
+		{"ip/pptp,seq,ack/hdlc/ppp/ip", 1500, 40, 1460, 1420, 1400, "ip 20, pptp 8, seq 4, ack 4, hdlc 2, ppp 2"},
+		{"ip/udp/teredo/ip6", 1500, 28, 1472, 1432, 1412, "ip 20, udp 8"},
+		{"ip/udp/teredo/origin/ip6", 1500, 36, 1464, 1424, 1404, "ip 20, udp 8, origin 8"},
+		{"ip/udp/gue,opts=8/ip6", 1500, 40, 1460, 1420, 1400, "ip 20, udp 8, gue 4, options 8"},
+		{"ip/udp/gre,key/ether", 1500, 50, 1450, 1410, 1390, "ip 20, udp 8, gre 4, key 4, ether 14"},
+		{"vlan/pppoe/ip/gre/ip", 1500, 32, 1468, 1428, 1408, "pppoe 8, ip 20, gre 4"},
 		{"ip/ip", 65535, 20, 65515, 65475, 65455, "ip 20"},
 	} {
 		got := cost(t, c.stack, c.underlay)
@@ -86,7 +112,12 @@ func TestCostErrors(t *testing.T) {
 	}{
 		{"ip/tcp", 1500, "there is no tunnel in it, so nothing that it costs, at column 1"},
 		{"ether", 1500, "there is no tunnel in it, so nothing that it costs, at column 1"},
-		{"ip/gre,key", 1500, "what gre carries is missing, and it counts: ether, ip or ip6 can stand here, at column 11"},
+		{"ip/gre,key", 1500, "what gre carries is missing, and it counts: ether, mpls, ip, ip6 or wccp can stand here, at column 11"},
+		{"mpls/ip", 1500, "there is no tunnel in it, so nothing that it costs, at column 1"},
+		{"ip/udp/teredo/origin", 1500, "what origin carries is missing, and it counts: ip6 can stand here, at column 21"},
+		{"ip/udp/gpe", 1500, "what gpe carries is missing, and it counts: ether, mpls, ip or ip6 can stand here, at column 11"},
+		{"pppoe/ip/ip", 75, "an underlay MTU of 75 is too small: ip needs at least 76"},
+		{"pbb/ether", 85, "an underlay MTU of 85 is too small: 18 bytes of overhead and an inner packet of 68 need 86"},
 		{"ip/udp/vxlan", 1500, "what vxlan carries is missing, and it counts: ether can stand here, at column 13"},
 		{"ip/gre,key/ether", 109, "an underlay MTU of 109 is too small: 42 bytes of overhead and an inner packet of 68 need 110"},
 		{"ip/gre,key/ether", 67, "an underlay MTU of 67 is too small: ip needs at least 68"},
@@ -95,7 +126,7 @@ func TestCostErrors(t *testing.T) {
 		{"ip6,ext=1272/ip", 1280, "an underlay MTU of 1280 is too small: 1312 bytes of overhead and an inner packet of 68 need 1380"},
 		{"ip/gre,key/ether", 65536, "an underlay MTU of 65536 is too large: an IP packet has at most 65535 bytes"},
 	} {
-		s, err := stack.Parse(header.New(header.DefaultPorts()).Only(header.Common), c.stack)
+		s, err := stack.Parse(header.New(random.Ports()), c.stack)
 		if err != nil {
 			t.Errorf("%s: %v", c.stack, err)
 			continue
@@ -130,6 +161,13 @@ func TestPackets(t *testing.T) {
 		{"ip6/udp/vxlan/ether", 1500, 1430, []int{1500}},
 		{"ip6/udp/vxlan/ether", 1500, 1431, []int{1496, 48 + 1501 - 40 - 1448}},
 		{"ip6,ext=8/gre,key/ether", 1500, 1472, []int{56 + 1440, 56 + 1472 + 70 - 48 - 1440}},
+		// What is in front of the outer IP header is in front of each fragment.
+		{"pppoe/ip/gre,key/ether", 1500, 1450, []int{1500}},
+		{"pppoe/ip/gre,key/ether", 1500, 1451, []int{28 + 1472, 28 + 1}},
+		{"mpls/ip6/udp/vxlan/ether", 1500, 1427, []int{52 + 1448, 52 + 1427 + 30 - 1448}},
+		// Without IP there are no fragments.
+		{"pbb/ether", 1500, 1482, []int{1500}},
+		{"pbb/ether", 1500, 1483, nil},
 		// What is too long for IP.
 		{"ip/ip", 1500, 65516, nil},
 		{"ip6/ip6", 65535, 65535, []int{48 + 65480, 48 + 55}},
@@ -216,7 +254,7 @@ func randomStack(r *rand.Rand) (text string, overhead, header int, six bool) {
 // TestRandomPackets checks what must hold for any stack, underlay and inner packet.
 func TestRandomPackets(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	table := header.New(header.DefaultPorts()).Only(header.Common)
+	table := header.New(random.Ports())
 	var whole, fragmented, many, sixes, tooLong, tooSmall int
 	for range 20000 {
 		text, overhead, header, six := randomStack(r)
@@ -311,7 +349,7 @@ func kernelPackets(t *testing.T, name string) (packets [][]byte, walked [][]head
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := header.New(header.DefaultPorts()).Only(header.Common)
+	table := header.New(random.Ports())
 	for {
 		data, _, err := r.ReadPacketData()
 		if errors.Is(err, io.EOF) {

@@ -42,11 +42,13 @@ type Layer struct {
 	// Level counts tunnels: 0 is what is on the wire.
 	Level int
 	// Next has the values of the field Header.Next.By with which the next layer
-	// follows; empty if there is none, or if it follows always.
+	// follows; empty if there is none, or if no such field decides.
 	Next []uint32
 
+	ways     []header.Way  // by which the next layer follows
 	tests    []header.Test // what holds for the header in this stack, one for each word
 	ext      int           // bytes of extension headers behind the header
+	chained  bool          // ext is given, it may be 0
 	open     bool          // the length is not stated, nor needed: no layer follows
 	pos, end int           // in the text
 	options  []piece
@@ -60,7 +62,8 @@ type Part struct {
 
 // Names of parts that have no fields; they are behind all others.
 const (
-	Options    = "options"    // of IPv4 or Geneve
+	Options    = "options"    // of IPv4, Geneve and the like
+	Optional   = "optional"   // the words of GTP that are there together or not at all
 	Extensions = "extensions" // extension headers
 )
 
@@ -133,6 +136,12 @@ func (l *Layer) word(off, size uint8) header.Test {
 func (l *Layer) holds(t header.Test) bool {
 	k := l.word(t.Off, t.Size)
 	return t.Size == 0 || k.Mask&t.Mask == t.Mask && k.Value&t.Mask == t.Value
+}
+
+// excludes reports whether it is known that t does not hold for the header.
+func (l *Layer) excludes(t header.Test) bool {
+	k := l.word(t.Off, t.Size)
+	return t.Size != 0 && k.Mask&t.Mask&(k.Value^t.Value) != 0
 }
 
 // sum returns what the terms add up to.
@@ -215,7 +224,14 @@ type word struct {
 }
 
 // implied reports whether a header has no bytes, and follows from its neighbours.
-func implied(id header.ID) bool { return id == header.IPIP || id == header.IPIP6 }
+func implied(id header.ID) bool {
+	return slices.Contains([]header.ID{header.IPIP, header.IPIP6, header.MPLSIP, header.PWRaw}, id)
+}
+
+// folded reports whether a header is an option of that in front of it.
+func folded(id header.ID) bool {
+	return slices.Contains([]header.ID{header.GTPSeq, header.GTPOpt, header.GTPExt, header.GTPEnd}, id)
+}
 
 // cooked reports whether a header is only in captures: no filter can count from it.
 func cooked(id header.ID) bool {
@@ -231,7 +247,7 @@ func words(t *header.Table) []word {
 			all = append(all, word{"vlan", h.ID, []uint32{header.TypeVLAN}},
 				word{"qinq", h.ID, []uint32{header.TypeQinQ, header.TypeQinQ1}})
 		case h.Class == header.Extension: // an option of the header in front
-		case implied(h.ID), cooked(h.ID):
+		case folded(h.ID), implied(h.ID), cooked(h.ID):
 		default:
 			all = append(all, word{name: h.Name, id: h.ID})
 		}
@@ -268,7 +284,7 @@ func Parse(table *header.Table, text string) (*Stack, error) {
 	}
 	// That two headers do not go together says more than a wrong option of one of them.
 	for i := 1; i < len(layers); i++ {
-		if _, _, ok := p.follow(&layers[i-1], names[i], false); !ok {
+		if _, ways := p.follow(&layers[i-1], names[i]); ways == nil {
 			return nil, p.misplaced(&layers[i-1], &layers[i], false)
 		}
 	}
@@ -282,7 +298,7 @@ func Parse(table *header.Table, text string) (*Stack, error) {
 	if layers[0].ID != header.Ether {
 		h := table.Header(header.Ether)
 		ether := Layer{Header: h, Name: h.Name, Implied: true, Parts: []Part{{h.Name, int(h.Fixed)}}}
-		if _, _, ok := p.follow(&ether, names[0], true); !ok {
+		if _, ways := p.follow(&ether, names[0]); ways == nil {
 			return nil, p.misplaced(nil, &layers[0], true)
 		}
 		s.Layers = append(s.Layers, ether)
@@ -291,16 +307,16 @@ func Parse(table *header.Table, text string) (*Stack, error) {
 	for i, l := range layers {
 		if n := len(s.Layers); n > 0 {
 			prev := &s.Layers[n-1]
-			via, values, ok := p.follow(prev, names[i], true)
-			if !ok {
+			via, ways := p.follow(prev, names[i])
+			if ways == nil {
 				return nil, p.misplaced(prev, &l, true)
 			}
-			prev.Next = values
+			prev.lead(ways)
 			l.Off, l.Level = prev.Off+prev.Bytes(), prev.Level
 			if via != nil {
 				s.Layers = append(s.Layers, Layer{Header: via, Name: via.Name, Implied: true, Off: l.Off, Level: l.Level})
 			}
-			if s.Layers[len(s.Layers)-1].Class == header.Tunnel && l.Class != header.Tunnel {
+			if !s.Layers[len(s.Layers)-1].Starts() && l.Starts() {
 				l.Level++
 				tags = 0
 			}
@@ -362,44 +378,82 @@ func list(names []string) string {
 	}
 }
 
-// follow looks for the way from a layer to what comes next: the header without
-// bytes between them, if there is one, and the values of the field by which it
-// follows. Strict takes the layer's options into account.
-func (p *parser) follow(prev *Layer, next word, strict bool) (via *header.Header, values []uint32, ok bool) {
+// follow looks for the ways from a layer to what comes next, nil if there are none: with
+// what is known of the layer so far. Via is the header without bytes between them, if
+// there is one.
+func (p *parser) follow(prev *Layer, next word) (via *header.Header, ways []header.Way) {
 	rules := p.rules(prev)
-	reach := func(id header.ID, types []uint32) (values []uint32, ok bool) {
-		for i, r := range rules {
-			if r.To != id || len(types) > 0 && !slices.Contains(types, r.Value) {
-				continue
-			}
-			// An earlier rule for the same value may take it.
-			first := slices.IndexFunc(rules, func(e header.Rule) bool { return e.Value == r.Value && prev.holds(e.If) })
-			if strict && first != i {
-				continue
-			}
-			ok = true
-			if prev.Header.Next.By != "" {
-				values = append(values, r.Value)
-			}
-		}
-		return values, ok
-	}
-	if values, ok = reach(next.id, next.types); ok {
-		return nil, values, true
+	if ways = prev.reach(rules, next.id, next.types); ways != nil {
+		return nil, ways
 	}
 	for _, r := range rules {
-		if h := p.table.Header(r.To); h.Min == 0 && h.Next.Rules[0].To == next.id {
-			values, ok = reach(r.To, nil)
-			return h, values, ok
+		if implied(r.To) && p.table.Header(r.To).Next.Rules[0].To == next.id {
+			return p.table.Header(r.To), prev.reach(rules, r.To, nil)
 		}
 	}
-	return nil, nil, false
+	return nil, nil
+}
+
+// reach returns the ways from a layer to a header by the rules; if there are types,
+// only by those.
+func (l *Layer) reach(rules []header.Rule, id header.ID, types []uint32) (ways []header.Way) {
+	for _, w := range header.Ways(rules, id, types...) {
+		if slices.ContainsFunc(w.Tests, l.excludes) {
+			continue
+		}
+		w.Tests = slices.DeleteFunc(w.Tests, l.holds)
+		w.Not = slices.DeleteFunc(w.Not, func(x header.Exception) bool { return l.excludes(x.Own) })
+		taken := false
+		for i := range w.Not {
+			if x := &w.Not[i]; l.holds(x.Own) {
+				x.Own = header.Test{}
+				taken = taken || x.Peek.Size == 0
+			}
+		}
+		if !taken {
+			ways = append(ways, w)
+		}
+	}
+	return ways
+}
+
+// lead sets the ways by which the next layer follows. What all of them have in common
+// is known of the layer from then on.
+func (l *Layer) lead(ways []header.Way) {
+	for _, t := range slices.Clone(ways[0].Tests) {
+		if slices.ContainsFunc(ways, func(w header.Way) bool { return !slices.Contains(w.Tests, t) }) {
+			continue
+		}
+		l.know(t)
+		for i := range ways {
+			ways[i].Tests = slices.DeleteFunc(ways[i].Tests, func(o header.Test) bool { return o == t })
+		}
+	}
+	l.ways = ways
+	for _, w := range ways {
+		if l.Header.Next.By != "" && !slices.Contains(l.Next, w.Value) {
+			l.Next = append(l.Next, w.Value)
+		}
+	}
+}
+
+// has reports whether the option with that name is given.
+func (l *Layer) has(option string) bool {
+	return slices.ContainsFunc(l.options, func(o piece) bool {
+		name, _, _ := strings.Cut(o.text, "=")
+		return name == option
+	})
 }
 
 // rules returns what may follow a layer: if extension headers are between, what may
 // follow those.
 func (p *parser) rules(l *Layer) []header.Rule {
-	if !slices.ContainsFunc(l.options, func(o piece) bool { return strings.HasPrefix(o.text, "ext=") }) {
+	switch {
+	case l.ID == header.GTP && l.has("ext"):
+		return p.table.Header(header.GTPEnd).Next.Rules
+	case l.ID == header.GTP && (l.has("seq") || l.has("npdu")):
+		return p.table.Header(header.GTPSeq).Next.Rules
+	case !l.has("ext"):
 		return l.Header.Next.Rules
 	}
 	var rules []header.Rule
@@ -407,7 +461,7 @@ func (p *parser) rules(l *Layer) []header.Rule {
 	var visit func(*header.Header)
 	visit = func(h *header.Header) {
 		for _, r := range h.Next.Rules {
-			if x := p.table.Header(r.To); x.Class == header.Extension && !seen[r.To] {
+			if x := p.table.Header(r.To); x != nil && x.Class == header.Extension && !seen[r.To] {
 				seen[r.To] = true
 				rules = append(rules, x.Next.Rules...)
 				visit(x)
@@ -424,10 +478,12 @@ func (p *parser) candidates(prev *Layer, strict bool) []string {
 	from := prev
 	if prev == nil {
 		from = &Layer{Header: p.table.Header(header.Ether)}
+	} else if !strict {
+		from = &Layer{Header: prev.Header, options: prev.options}
 	}
 	var can []string
 	for _, w := range p.words {
-		if _, _, ok := p.follow(from, w, strict); ok || prev == nil && w.id == header.Ether {
+		if _, ways := p.follow(from, w); ways != nil || prev == nil && w.id == header.Ether {
 			can = append(can, w.name)
 		}
 	}
@@ -452,7 +508,9 @@ func (p *parser) misplaced(prev, l *Layer, strict bool) error {
 type option struct {
 	name  string
 	kind  kind
-	field string
+	field string // of flag and count
+	term  int    // which of the header's length terms count and extra are about
+	when  header.Test
 }
 
 type kind uint8
@@ -462,19 +520,34 @@ const (
 	count             // the value of the field, which the length depends on
 	extra             // the bytes that the header's length term adds
 	ext               // the bytes of the extension headers behind the header
+	bit               // a bit, when, of GTP's header
 )
 
 // options returns the options that a layer can have.
 func options(h *header.Header) []option {
 	switch h.ID {
 	case header.IP:
-		return []option{{"ihl", count, "ihl"}, {"ext", ext, ""}}
+		return []option{{name: "ihl", kind: count, field: "ihl"}, {name: "ext", kind: ext}}
 	case header.IP6:
-		return []option{{"ext", ext, ""}}
+		return []option{{name: "ext", kind: ext}}
 	case header.GRE:
-		return []option{{"csum", flag, "sum"}, {"key", flag, "key"}, {"seq", flag, "seq"}}
-	case header.Geneve:
-		return []option{{"opts", extra, ""}}
+		return []option{{name: "csum", field: "sum"}, {name: "key", field: "key"}, {name: "seq", field: "seq"}}
+	case header.PPTP:
+		return []option{{name: "seq", field: "seq"}, {name: "ack", field: "ack"}}
+	case header.ERSPAN3:
+		return []option{{name: "platform", field: "platform"}}
+	case header.Geneve, header.GUE:
+		return []option{{name: "opts", kind: extra}}
+	case header.NSH:
+		return []option{{name: "context", kind: extra}}
+	case header.TeredoAuth:
+		return []option{{name: "id", kind: extra}, {name: "value", kind: extra, term: 1}}
+	case header.GTP:
+		return []option{
+			{name: "seq", kind: bit, when: header.Test{Off: 0, Size: 1, Mask: 2, Value: 2}},
+			{name: "npdu", kind: bit, when: header.Test{Off: 0, Size: 1, Mask: 1, Value: 1}},
+			{name: "ext", kind: ext, when: header.Test{Off: 0, Size: 1, Mask: 4, Value: 4}},
+		}
 	}
 	return nil
 }
@@ -482,7 +555,7 @@ func options(h *header.Header) []option {
 // usage returns how an option is written.
 func (o option) usage() string {
 	switch o.kind {
-	case flag:
+	case flag, bit:
 		return o.name
 	case count:
 		return o.name + "=N"
@@ -515,8 +588,7 @@ func (p *parser) options(l *Layer) error {
 	for _, v := range l.Valid {
 		l.know(v)
 	}
-	base := int(max(l.Fixed, l.Min)) // Fixed is less if the length term counts all of the header
-	l.Parts = []Part{{l.Name, base}}
+	l.Parts = []Part{{l.Name, shortest(l.Header)}}
 	known := options(l.Header)
 	given, err := p.given(l, known)
 	if err != nil {
@@ -524,46 +596,87 @@ func (p *parser) options(l *Layer) error {
 	}
 	for _, o := range known {
 		text, ok := given[o.name]
-		name, number, valued := strings.Cut(text.text, "=")
-		if o.kind == flag {
-			f, _ := l.Header.Field(o.field)
-			switch {
-			case valued:
-				return p.wrong(text.pos, text.end, "option %s of %s has no value: it says that the field is there", name, l.Name)
-			case ok:
-				before := l.sum(l.Len)
-				l.know(f.If)
-				l.Parts = append(l.Parts, Part{o.name, l.sum(l.Len) - before})
-			default:
-				l.know(header.Test{Off: f.If.Off, Size: f.If.Size, Mask: f.If.Mask})
+		if o.kind == flag || o.kind == bit {
+			if strings.Contains(text.text, "=") {
+				return p.wrong(text.pos, text.end, "option %s of %s has no value: it says that the field is there", o.name, l.Name)
 			}
+			p.flag(l, o, ok)
 			continue
 		}
 		values := o.values(p.table, l.Header)
 		n := values.first
 		if ok {
+			_, number, _ := strings.Cut(text.text, "=")
 			if n, err = strconv.Atoi(number); err != nil || number[0] == '+' || n < values.first || n > values.last || (n-values.first)%values.step != 0 {
 				return p.wrong(text.pos, text.end, "option %q of %s: %s can stand here", shorten(text.text), l.Name, values)
 			}
 		}
-		switch o.kind {
-		case ext:
+		if o.kind == ext {
 			if ok {
-				l.ext = n
-				l.Parts = append(l.Parts, Part{Extensions, n})
+				l.extend(n, o.when)
+			} else if o.when.Size > 0 {
+				l.know(header.Test{Off: o.when.Off, Size: o.when.Size, Mask: o.when.Mask})
 			}
 			continue
-		case count:
-			n *= unit(l.Len[0])
 		}
-		t, _ := lengthTest(l.Header, int(l.Fixed)+n)
-		l.know(t)
-		if more := int(l.Fixed) + n - base; more > 0 {
-			l.Parts = append(l.Parts, Part{Options, more})
+		term := l.Len[o.term]
+		if o.kind == count {
+			n = n*unit(term) - least(l.Header)
+		}
+		l.know(termTest(term, n+least(l.Header)))
+		if n > 0 {
+			name := Options
+			if len(l.Len) > 1 { // they are not behind all others
+				name = o.name
+			}
+			l.Parts = append(l.Parts, Part{name, n})
 		}
 	}
 	return nil
 }
+
+// flag sets what follows from an option without a value, given or not.
+func (p *parser) flag(l *Layer, o option, given bool) {
+	when := o.when
+	if f, ok := l.Header.Field(o.field); ok {
+		when = f.If
+	}
+	if !given {
+		when.Value = 0
+		if o.kind == flag || !l.has("ext") { // of GTP, any of three make it longer
+			l.know(when)
+		}
+		return
+	}
+	before := l.sum(l.Len)
+	l.know(when)
+	switch {
+	case o.kind == flag:
+		l.Parts = append(l.Parts, Part{o.name, l.sum(l.Len) - before})
+	case len(l.Parts) == 1:
+		l.Parts = append(l.Parts, Part{Optional, int(p.table.Header(header.GTPSeq).Fixed)})
+	}
+}
+
+// extend gives the layer extension headers of n bytes. When is how GTP's header says that
+// there are some, which also makes it longer.
+func (l *Layer) extend(n int, when header.Test) {
+	l.ext, l.chained = n, true
+	if when.Size > 0 {
+		l.know(when)
+		const words = 4 // sequence and N-PDU number, and which extension header comes first
+		if len(l.Parts) == 1 {
+			l.Parts = append(l.Parts, Part{Optional, words})
+		}
+	}
+	l.Parts = append(l.Parts, Part{Extensions, n})
+}
+
+// shortest returns the least bytes that the header can have.
+func shortest(h *header.Header) int { return int(max(h.Fixed, h.Min)) } // Fixed is less if the length term counts all of the header
+
+// least returns how much the term of such a header counts at least.
+func least(h *header.Header) int { return shortest(h) - int(h.Fixed) }
 
 // steps is a range of numbers.
 type steps struct{ first, last, step int }
@@ -577,18 +690,28 @@ func (s steps) String() string {
 
 // values returns what numbers an option can have.
 func (o option) values(t *header.Table, h *header.Header) steps {
-	switch o.kind {
-	case ext:
+	if o.kind == ext && h.ID == header.GTP {
+		term := t.Header(header.GTPExt).Len[0]
+		return steps{0, header.MaxRepeats * int(term.Of(term.Mask)), unit(term)}
+	} else if o.kind == ext {
 		return extensions(t)
-	case extra:
-		return steps{0, int(h.Len[0].Of(h.Len[0].Mask)), unit(h.Len[0])}
 	}
-	n := unit(h.Len[0])
-	return steps{int(h.Min-h.Fixed) / n, int(h.Len[0].Of(h.Len[0].Mask)) / n, 1}
+	term := h.Len[o.term]
+	most, n := int(term.Of(term.Mask)), unit(term)
+	switch {
+	case o.kind == count:
+		return steps{least(h) / n, most / n, 1}
+	}
+	return steps{0, most - least(h), n}
 }
 
 // unit returns the bytes that a term adds for each one in its field.
 func unit(t header.LenTerm) int { return int(t.Of(t.Mask & -t.Mask)) }
+
+// termTest returns the test that a term adds n bytes, which must be possible.
+func termTest(t header.LenTerm, n int) header.Test {
+	return header.Test{Off: t.Off, Size: t.Size, Mask: t.Mask, Value: uint32(n/unit(t)) << bits.TrailingZeros32(t.Mask)}
+}
 
 // lengthTest returns the test that a header with at most one length term has n
 // bytes. It is empty if the header always has; ok is false if it never has.
@@ -601,8 +724,7 @@ func lengthTest(h *header.Header, n int) (t header.Test, ok bool) {
 	if n < int(h.Min) || more%unit(term) != 0 || more > int(term.Of(term.Mask)) {
 		return t, false
 	}
-	return header.Test{Off: term.Off, Size: term.Size, Mask: term.Mask,
-		Value: uint32(more/unit(term)) << bits.TrailingZeros32(term.Mask)}, true
+	return termTest(term, more), true
 }
 
 // extensions returns how many bytes of extension headers there can be.
@@ -641,33 +763,51 @@ func Of(table *header.Table, layers []header.Layer, data []byte) string {
 				name = "qinq"
 			}
 		}
-		behind := 0
-		for i+1 < len(layers) && layers[i+1].Class == header.Extension {
-			i++
-			behind += int(layers[i].Bytes)
+		behind := layers[i+1:]
+		n := slices.IndexFunc(behind, func(b header.Layer) bool { return b.Class != header.Extension && !folded(b.ID) })
+		if n >= 0 {
+			behind = behind[:n]
 		}
-		for _, o := range options(l.Header) {
-			switch o.kind {
-			case flag:
-				if f, _ := l.Field(o.field); l.Holds(data, f.If) {
-					name += "," + o.name
-				}
-			case count:
-				v, _ := l.Value(data, o.field)
-				if n := int(v); n != o.values(table, l.Header).first {
-					name += fmt.Sprintf(",%s=%d", o.name, n)
-				}
-			case extra:
-				if n := l.Bytes - l.Fixed; n > 0 {
-					name += fmt.Sprintf(",%s=%d", o.name, n)
-				}
-			case ext:
-				if behind > 0 {
-					name += fmt.Sprintf(",%s=%d", o.name, behind)
-				}
-			}
-		}
+		i += len(behind)
+		name += optionsOf(table, l, behind, data)
 		text = append(text, name)
 	}
 	return strings.Join(text, "/")
+}
+
+// optionsOf returns the options of a layer of a packet, and those for the extension headers
+// and the like behind it.
+func optionsOf(table *header.Table, l header.Layer, behind []header.Layer, data []byte) string {
+	text, bytes, last := "", 0, header.None
+	for _, b := range behind {
+		if last = b.ID; b.Class == header.Extension || b.ID == header.GTPExt {
+			bytes += int(b.Bytes)
+		}
+	}
+	for _, o := range options(l.Header) {
+		switch o.kind {
+		case flag:
+			if f, _ := l.Field(o.field); l.Holds(data, f.If) {
+				text += "," + o.name
+			}
+		case count:
+			v, _ := l.Value(data, o.field)
+			if n := int(v); n != o.values(table, l.Header).first {
+				text += fmt.Sprintf(",%s=%d", o.name, n)
+			}
+		case extra:
+			if n := int(l.Term(data, l.Len[o.term])) - least(l.Header); n > 0 {
+				text += fmt.Sprintf(",%s=%d", o.name, n)
+			}
+		case ext:
+			if bytes > 0 && l.Class == header.Network || last == header.GTPEnd {
+				text += fmt.Sprintf(",%s=%d", o.name, bytes)
+			}
+		case bit:
+			if last == header.GTPSeq && l.Holds(data, o.when) {
+				text += "," + o.name
+			}
+		}
+	}
+	return text
 }

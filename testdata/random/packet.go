@@ -288,7 +288,7 @@ func (g *Gen) gre(depth int) []byte {
 	case g.one(10):
 		typ, payload = 0x883e, g.ip(depth)
 		if g.one(2) {
-			payload = append([]byte{byte(g.IntN(4)), 1, 2, 3}, payload...)
+			payload = append([]byte{byte(g.IntN(4)), 1, 2, 3}, g.packet(depth)...)
 			g.made("wccp 2")
 		} else {
 			g.made("wccp 1")

@@ -161,13 +161,7 @@ func (g *Gen) rareTunnel(depth int) (proto int, p []byte) {
 	case 1, 2:
 		return 17, g.udp(2152, g.gtp(depth))
 	case 3:
-		g.made("etherip")
-		p := []byte{0x30, 0}
-		if g.one(8) {
-			p[0] = 0x20
-			g.made("etherip version 2")
-		}
-		return 97, append(p, g.ether(depth)...)
+		return 97, g.etherIP(depth)
 	case 4:
 		if g.one(2) {
 			g.made("mpls in udp")
@@ -203,6 +197,16 @@ func (g *Gen) rareTunnel(depth int) (proto int, p []byte) {
 		return 17, g.udp(portGRE, pick(g, g.gre, g.pptp)(depth))
 	}
 	return 47, g.gre(depth)
+}
+
+func (g *Gen) etherIP(depth int) []byte {
+	g.made("etherip")
+	p := []byte{0x30, 0}
+	if g.one(8) {
+		p[0] = 0x20
+		g.made("etherip version 2")
+	}
+	return append(p, g.ether(depth)...)
 }
 
 func (g *Gen) gtp(depth int) []byte {
@@ -326,13 +330,19 @@ func (g *Gen) gue(depth int) []byte {
 	}
 	g.made("gue")
 	proto, payload := 4, g.ip
-	switch g.IntN(5) {
+	switch g.IntN(9) {
 	case 0:
 		proto, payload = 41, g.ip6
 	case 1:
 		proto, payload = 47, g.gre
 	case 2:
 		proto, payload = 137, g.labelled
+	case 3:
+		proto, payload = 47, g.pptp
+	case 4:
+		proto, payload = 97, g.etherIP
+	case 5:
+		proto, payload = 115, g.l2tp
 	}
 	words := pick(g, 0, 0, 1, 3, 31)
 	p := append([]byte{byte(words), byte(proto), 0, 0}, make([]byte, 4*words)...)
