@@ -529,7 +529,9 @@ func narrow(dst asm.Register, i ir.Instr) asm.Instructions {
 
 // offset computes an offset in the packet in R1, and overwrites R0. It has 64 bits, so that
 // one that is Absent does not wrap around.
-func (e *emitter) offset(base ir.Reg, off uint32) { e.plus(asm.R1, base, off, asm.Add.Reg, asm.Add.Imm) }
+func (e *emitter) offset(base ir.Reg, off uint32) {
+	e.plus(asm.R1, base, off, asm.Add.Reg, asm.Add.Imm)
+}
 
 // plus computes the sum of a register, which may be NoReg, and a number. The number comes first: of
 // a copy of a register the verifier knows that it is one, also of one to which a number was added.
