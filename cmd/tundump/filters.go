@@ -49,6 +49,7 @@ type filters struct {
 
 	mu       sync.Mutex // for what follows
 	programs map[kind]*ir.Prog
+	matchers map[kind]*ir.Matcher
 	loaded   map[kind]*bpf.Filter
 	closed   bool
 }
@@ -56,7 +57,7 @@ type filters struct {
 func newFilters(text string, snapLen uint32, options func(kind) filter.Options, m *memory) *filters {
 	return &filters{
 		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m,
-		programs: map[kind]*ir.Prog{}, loaded: map[kind]*bpf.Filter{},
+		programs: map[kind]*ir.Prog{}, matchers: map[kind]*ir.Matcher{}, loaded: map[kind]*bpf.Filter{},
 	}
 }
 
@@ -88,6 +89,26 @@ func (f *filters) program(in capture.Interface) (*ir.Prog, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.compile(f.kindOf(in))
+}
+
+// matcher returns the filter for packets of an interface in the form for files, nil if there is no
+// expression.
+func (f *filters) matcher(in capture.Interface) (*ir.Matcher, error) {
+	if strings.TrimSpace(f.text) == "" {
+		return nil, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.kindOf(in)
+	if m := f.matchers[k]; m != nil {
+		return m, nil
+	}
+	p, err := f.compile(k)
+	if err != nil {
+		return nil, err
+	}
+	f.matchers[k] = p.Matcher()
+	return f.matchers[k], nil
 }
 
 func (f *filters) compile(k kind) (*ir.Prog, error) {
@@ -155,6 +176,7 @@ func (f *filters) close() {
 	f.closed = true
 	f.sets.Forget()
 	clear(f.programs)
+	clear(f.matchers)
 	for k, b := range f.loaded {
 		b.Close()
 		delete(f.loaded, k)

@@ -24,11 +24,16 @@ func (s *session) read() error {
 	src := &files{s: s, names: names}
 	defer src.Close()
 	if err := src.open(); err != nil {
-		return err
+		return s.orWrong(err)
 	}
 	for _, in := range src.Interfaces() { // before the output is made
-		if _, err := s.program(in); err != nil {
-			return fmt.Errorf("%s: %w", src.name, err)
+		if _, err := s.filters.matcher(in); err != nil {
+			return s.orWrong(fmt.Errorf("%s: %w", src.name, err))
+		}
+	}
+	if len(src.Interfaces()) == 0 {
+		if err := s.filters.check(); err != nil {
+			return err
 		}
 	}
 	if err := s.becomeOther(false); err != nil {
@@ -50,7 +55,7 @@ func (s *session) read() error {
 	stop := s.watchFile(progress)
 	ctx, cancel := s.limited()
 	defer cancel()
-	n, err := s.copy(ctx, &selection{Source: src, program: s.program, only: s.opt.Direction, fragments: &s.filters.memory.file, meter: s.meter}, out)
+	n, err := s.copy(ctx, &selection{Source: src, matcher: s.filters.matcher, only: s.opt.Direction, fragments: &s.filters.memory.file, meter: s.meter}, out)
 	stop()
 	err = errors.Join(err, out.finish(), s.reportLate("selected"))
 	return errors.Join(err, s.tellCount(n, err))
@@ -64,6 +69,15 @@ func (s *session) limited() (context.Context, context.CancelFunc) {
 		return ctx, func() { timer.Stop(); cancel() }
 	}
 	return ctx, cancel
+}
+
+// waits reports whether the file that is read first may be a pipe, which makes us wait.
+func (s *session) waits() bool {
+	if s.opt.ReadList != "" || s.opt.Read == "-" {
+		return true
+	}
+	info, err := os.Stat(s.opt.Read)
+	return err == nil && !info.Mode().IsRegular()
 }
 
 // fileNames returns the files of -r or -V.
@@ -143,7 +157,7 @@ func (f *files) describe() {
 
 func sameInterface(a, b capture.Interface) bool {
 	return a.Name == b.Name && a.Description == b.Description && a.LinkType == b.LinkType && a.SnapLen == b.SnapLen &&
-		a.Nanoseconds == b.Nanoseconds && a.Speed == b.Speed && slices.Equal(a.MAC, b.MAC)
+		a.Nanoseconds == b.Nanoseconds && a.BigEndian == b.BigEndian && a.Speed == b.Speed && slices.Equal(a.MAC, b.MAC)
 }
 
 func (f *files) Interfaces() []capture.Interface { return f.interfaces }
@@ -244,11 +258,18 @@ func (s *session) notRead(path string) error {
 // accepts.
 type selection struct {
 	capture.Source
-	program   func(capture.Interface) (*ir.Prog, error)
+	matcher   func(capture.Interface) (*ir.Matcher, error)
 	only      capture.Direction // of the packets whose direction is known, DirectionUnknown is both
 	fragments *ir.Fragments
-	compiled  []func(*capture.Packet) bool // by interface, nil if not yet
-	meter     *meter                       // nil if nobody looks
+	judges    []judge // by interface
+	meter     *meter  // nil if nobody looks
+}
+
+// judge judges the packets of one interface.
+type judge struct {
+	made    bool
+	matcher *ir.Matcher // nil if all are wanted
+	ahead   *ir.Judge
 }
 
 func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
@@ -263,19 +284,27 @@ func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
 		if f.only != capture.DirectionUnknown && p.Direction != capture.DirectionUnknown && p.Direction != f.only {
 			continue
 		}
-		for len(f.compiled) <= p.Interface {
-			f.compiled = append(f.compiled, nil)
+		for len(f.judges) <= p.Interface {
+			f.judges = append(f.judges, judge{})
 		}
-		if f.compiled[p.Interface] == nil {
-			prog, err := f.program(f.Interfaces()[p.Interface])
-			if err != nil {
+		j := &f.judges[p.Interface]
+		if !j.made {
+			if j.matcher, err = f.matcher(f.Interfaces()[p.Interface]); err != nil {
 				return p, err
 			}
-			f.compiled[p.Interface] = func(p *capture.Packet) bool {
-				return prog == nil || prog.MatchFragments(p.Data, ir.Meta{Len: uint32(p.Len)}, f.fragments)
+			if j.made = true; j.matcher != nil {
+				j.ahead = j.matcher.Judge()
 			}
 		}
-		if f.compiled[p.Interface](&p) {
+		if j.matcher == nil {
+			return p, nil
+		}
+		meta := ir.Meta{Len: uint32(p.Len)}
+		match, known := j.ahead.Ahead(p.Data, &meta)
+		if !known {
+			match = j.matcher.Match(p.Data, &meta, f.fragments)
+		}
+		if match {
 			return p, nil
 		}
 	}

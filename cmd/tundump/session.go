@@ -82,26 +82,39 @@ func (s *session) filterOptions(k kind) filter.Options {
 
 // capture captures or reads until there is no more, or the user wants no more.
 func (s *session) capture() error {
-	// Of a wrong expression we tell before asking for privileges, and before waiting for
-	// a pipe.
-	if err := s.filters.check(); err != nil {
-		return err
+	read := s.opt.Read != "" || s.opt.ReadList != ""
+	// Of a wrong expression we tell before asking for privileges, before waiting for a pipe,
+	// and once. To find out takes as long as to compile it: where nothing of the kind can come
+	// first, that is done only when something goes wrong. And whether it has sets, which SIGHUP
+	// is about, is known from then on.
+	sets := strings.Contains(s.opt.Expression, "@")
+	if sets || read && s.waits() || !read && slices.ContainsFunc(s.opt.Interfaces, capture.IsPattern) {
+		if err := s.filters.check(); err != nil {
+			return err
+		}
 	}
-	reading := s.opt.Read != "" || s.opt.ReadList != ""
-	if reading || !s.filters.sets.Used() {
+	if read || !s.filters.sets.Used() {
 		defer s.endAtHangUp()()
 	}
-	if reading {
+	if read {
 		return s.read()
 	}
 	return s.live()
+}
+
+// orWrong returns what is wrong with the expression, or else err.
+func (s *session) orWrong(err error) error {
+	if wrong := s.filters.check(); wrong != nil {
+		return wrong
+	}
+	return err
 }
 
 // live captures from interfaces.
 func (s *session) live() error {
 	names, err := s.opt.interfaces()
 	if err != nil {
-		return err
+		return s.orWrong(err)
 	}
 	hangUps := s.hangUps()
 	ctx, cancel := s.limited()
@@ -109,7 +122,7 @@ func (s *session) live() error {
 	start := time.Now()
 	src, err := capture.OpenLive(names, s.liveOptions())
 	if err != nil {
-		return err
+		return s.orWrong(err)
 	}
 	defer src.Close()
 	served := s.serve(src)

@@ -60,6 +60,9 @@ func TestMatch(t *testing.T) {
 		if got := u.Match([]byte(c.data), Meta{}); got != c.want {
 			t.Errorf("unrolled, %q is %v\n%v", c.data, got, u)
 		}
+		if got := p.Matcher().Match([]byte(c.data), &Meta{}, nil); got != c.want {
+			t.Errorf("to a Matcher, %q is %v\n%v", c.data, got, p)
+		}
 	}
 }
 
@@ -95,20 +98,26 @@ func TestOps(t *testing.T) {
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(0x80000000)}}, Gt, Imm(0x7fffffff)}, // unsigned
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(5)}}, Ge, Imm(5)},
 		{[]Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(6)}}, Set, Imm(2)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(2)}, {Op: Mov, Dst: T0, A: NoReg, B: Imm(6)}}, Set, R(T1)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(5)}, {Op: Mov, Dst: T0, A: NoReg, B: Imm(6)}}, Gt, R(T1)},
+		{[]Instr{{Op: Mov, Dst: T1, A: NoReg, B: Imm(6)}, {Op: Mov, Dst: T0, A: NoReg, B: Imm(6)}}, Ge, R(T1)},
 	} {
+		meta := Meta{Len: 100, Tag: 4, VLAN: 0x2007, Type: PacketOutgoing, Ifindex: 3}
 		p := &Prog{Blocks: []Block{{Code: c.code, Cond: c.cond, A: T0, B: c.b, True: Accept, False: Reject}}}
 		if err := p.Verify(); err != nil {
 			t.Errorf("%v\n%v", err, p)
-		} else if !p.Match(nil, Meta{Len: 100, Tag: 4, VLAN: 0x2007, Type: PacketOutgoing, Ifindex: 3}) {
+		} else if !p.Match(nil, meta) {
 			t.Errorf("does not match:\n%v", p)
+		} else if !p.Matcher().Match(nil, &meta, nil) {
+			t.Errorf("does not match as a Matcher:\n%v", p)
 		}
 	}
 	for _, c := range []Block{
-		{Cond: Gt, B: Imm(5)}, {Cond: Ge, B: Imm(6)}, {Cond: Set, B: Imm(2)}, {Cond: Eq, B: Imm(4)}, {Cond: Within, B: Imm(0)},
+		{Cond: Gt, B: Imm(5)}, {Cond: Ge, B: Imm(6)}, {Cond: Set, B: Imm(2)}, {Cond: Eq, B: Imm(4)}, {Cond: Within, B: Imm(0)}, {Cond: Set, B: R(T1)},
 	} {
-		c.Code, c.A, c.True, c.False = []Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(5)}}, T0, Accept, Reject
+		c.Code, c.A, c.True, c.False = []Instr{{Op: Mov, Dst: T0, A: NoReg, B: Imm(5)}, {Op: Mov, Dst: T1, A: NoReg, B: Imm(2)}}, T0, Accept, Reject
 		p := &Prog{Blocks: []Block{c}}
-		if p.Match([]byte("four"), Meta{}) {
+		if p.Match([]byte("four"), Meta{}) || p.Matcher().Match([]byte("four"), &Meta{}, nil) {
 			t.Errorf("matches:\n%v", p)
 		}
 	}
@@ -186,8 +195,8 @@ func TestNested(t *testing.T) {
 	if err := u.Verify(); err != nil {
 		t.Fatal(err)
 	}
-	if !p.Match(nil, Meta{}) || !u.Match(nil, Meta{}) {
-		t.Errorf("the loops do not go round twelve times: %v, unrolled %v\n%v", p.Match(nil, Meta{}), u.Match(nil, Meta{}), u)
+	if !p.Match(nil, Meta{}) || !u.Match(nil, Meta{}) || !p.Matcher().Match(nil, &Meta{}, nil) {
+		t.Errorf("the loops do not go round twelve times: %v, unrolled %v, as a Matcher %v\n%v", p.Match(nil, Meta{}), u.Match(nil, Meta{}), p.Matcher().Match(nil, &Meta{}, nil), u)
 	}
 }
 

@@ -126,6 +126,9 @@ func TestSets(t *testing.T) {
 				if got := p.Match(data, Meta{}); got != want {
 					t.Fatalf("%x in %x is %v\n%v", v, spans, got, p)
 				}
+				if got := p.Matcher().Match(data, &Meta{}, nil); got != want {
+					t.Fatalf("%x in %x is %v to a Matcher\n%v", v, spans, got, p)
+				}
 				if got := q.Match(data, Meta{}); got != want {
 					t.Fatalf("%x in %x is %v when expanded\n%v", v, spans, got, q)
 				}
