@@ -26,15 +26,23 @@ type Filter struct {
 	own     *Fragments // that no other filter uses, nil if there is none
 	size    int
 	classic []bpf.RawInstruction
-	// Fallback is why the filter is classic; nil if it is eBPF.
+	// Fallback is why the filter is classic where it should be eBPF.
 	Fallback error
 }
 
-// Load makes a filter for live capture that keeps snapLen bytes of what it
-// accepts: eBPF if the kernel takes it, classic BPF if not, which does not follow
+// Load makes a filter for live capture that keeps snapLen bytes of what it accepts. Short
+// programs without loops and sets become classic BPF, in which the kernel reads bytes at constant
+// offsets in place, where an eBPF socket filter needs a call, and has nothing to verify.
+// Others become eBPF if the kernel takes it, for which CAP_BPF is needed, or CAP_SYS_ADMIN before
+// Linux 5.8; else classic BPF too, which does not follow
 // fragments. A filter that does remembers them in fragments, or in memory of its own if that is nil.
-// It needs CAP_BPF, or CAP_SYS_ADMIN before Linux 5.8, for eBPF.
 func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
+	if len(p.Heads) == 0 && p.LargestSet() == 0 && !p.FollowsFragments() {
+		const short = 256
+		if insns, err := Classic(p, snapLen, true); err == nil && len(insns) <= short {
+			return assemble(insns)
+		}
+	}
 	f, err := loadEBPF(p, snapLen, fragments, functions, loops, forgetful)
 	if err == nil {
 		return f, nil
@@ -43,11 +51,19 @@ func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
 	if classicErr != nil {
 		return nil, fmt.Errorf("neither as eBPF (%w) nor as classic BPF (%w)", err, classicErr)
 	}
-	raw, classicErr := bpf.Assemble(insns)
-	if classicErr != nil {
-		return nil, fmt.Errorf("assembling classic BPF: %w", classicErr)
+	if f, classicErr = assemble(insns); classicErr != nil {
+		return nil, classicErr
 	}
-	return &Filter{classic: raw, size: len(raw), Fallback: err}, nil
+	f.Fallback = err
+	return f, nil
+}
+
+func assemble(insns []bpf.Instruction) (*Filter, error) {
+	raw, err := bpf.Assemble(insns)
+	if err != nil {
+		return nil, fmt.Errorf("assembling classic BPF: %w", err)
+	}
+	return &Filter{classic: raw, size: len(raw)}, nil
 }
 
 // LoadEBPF is Load without the way out, and with memory of its own for fragments. A

@@ -341,11 +341,10 @@ func (e *emitter) copy(tmp asm.Register, r ir.Reg) {
 	switch {
 	case r == ir.NoReg:
 		e.add(asm.Mov.Imm(tmp, 0))
-	case e.place[r] == tmp:
-	case e.place[r] != onStack:
-		e.add(asm.Mov.Reg(tmp, e.place[r]))
-	default:
+	case e.place[r] == onStack:
 		e.get(r, tmp)
+	case e.place[r] != tmp:
+		e.add(asm.Mov.Reg(tmp, e.place[r]))
 	}
 }
 

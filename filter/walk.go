@@ -69,9 +69,11 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 	// A turn of the loop goes from what is behind a transport header, or instead of
 	// one, through a tunnel to the same place of the next level.
 	head := l.head(set(ir.Proto, ir.L4, ir.Level) | l.reads(yes) | l.reads(no))
+	// Most packets have no tunnel, or none within it.
+	unlessTCP := func(n block) block { return l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoTCP), no, n) }
 	again := no
 	if s.last > 1 {
-		again = l.add(nil, ir.Again, ir.Level, ir.Imm(uint32(s.last-1)), head, no)
+		again = unlessTCP(l.add(nil, ir.Again, ir.Level, ir.Imm(uint32(s.last-1)), head, no))
 	}
 	in := l.following(ignored)
 	if needsTransport {
@@ -82,8 +84,7 @@ func (l *lowerer) scope(s scope, yes, no block) block {
 		body = l.add(nil, ir.Eq, ir.Level, ir.Imm(uint32(s.first-1)), here(in, false, no, no), in.toTransport(again, no))
 	}
 	l.loop(head, l.tunnel(selector{walk: true}, l.level(body, no), no))
-	// Most packets have no tunnel.
-	deeper := l.add(nil, ir.Eq, ir.Proto, ir.Imm(protoTCP), no, l.do(head, mov(ir.Level, 0)))
+	deeper := unlessTCP(l.do(head, mov(ir.Level, 0)))
 	if s.first > 0 {
 		return l.wire(l.toTransport(deeper, no), no)
 	}

@@ -117,7 +117,7 @@ func TestLiveHotplug(t *testing.T) {
 		}
 	}
 	said := r.wait(done)
-	if c, _, d := counters(t, said); c != 4 || d != 0 || !strings.Contains(said, "tundump: no interface matches yet\ntundump: filter: eBPF") {
+	if c, _, d := counters(t, said); c != 4 || d != 0 || !strings.Contains(said, "tundump: no interface matches yet\ntundump: filter: classic BPF") {
 		t.Errorf("captured %d, dropped %d\n%s", c, d, said)
 	}
 	if n := perInterface(t, file); n["tap7"] != 4 {

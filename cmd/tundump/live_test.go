@@ -665,7 +665,7 @@ func TestLiveFilterLine(t *testing.T) {
 	l := newLab(t)
 	for _, tt := range []struct{ args, want string }{
 		{"", "none, every packet is captured"},
-		{"tcp", `eBPF, \d+ instructions`},
+		{"tcp", `classic BPF, \d+ instructions`},
 		{"--depth 1 --vxlan-port 7,8,9 inner tcp", `eBPF, \d+ instructions, tunnels to depth 1, VXLAN on 7, 8, 9 and 4789, with the port of a device here, 4789`},
 		{"--vxlan-port 7 --geneve-port 8 gre", `eBPF, \d+ instructions, tunnels to depth 3, VXLAN on 7 and 4789, Geneve on 8, with the port of a device here, 4789`},
 	} {
