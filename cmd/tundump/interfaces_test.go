@@ -130,7 +130,7 @@ func TestLiveHotplug(t *testing.T) {
 func TestLiveNetns(t *testing.T) {
 	l := newLab(t)
 	file := filepath.Join(t.TempDir(), "out.pcapng")
-	cmd := exec.Command("tundump", "--netns", l.A, "--netns", "/run/netns/"+l.B, "-i", "eth1", "-w", file, "-c", "6", "udp dst port 5000")
+	cmd := exec.Command("tundump", "--netns", l.A, "--netns", "/run/netns/"+l.B, "-i", "eth1", "-w", file, "-c", "60", "udp dst port 5000")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
