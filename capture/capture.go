@@ -75,3 +75,7 @@ type Source interface {
 	Stats() ([]Stats, error)
 	Close() error
 }
+
+// Readier is a Source that can say more cheaply what the next packet is when it is there already:
+// Ready returns nil if Next is to be asked. Interfaces are not added by Ready.
+type Readier interface{ Ready() *Packet }

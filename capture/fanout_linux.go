@@ -141,7 +141,7 @@ func newBatches(reader blockReader) *batches {
 			err := reader.reset(mem)
 			for ok := err == nil; ok; {
 				var p Packet
-				if p, ok, err = reader.next(); ok {
+				if ok, err = reader.next(&p); ok {
 					packets = append(packets, p)
 				}
 			}
@@ -166,12 +166,13 @@ func (b *batches) take() {
 }
 
 // packet is like blockReader.next.
-func (b *batches) packet() (Packet, bool, error) {
+func (b *batches) packet(p *Packet) (bool, error) {
 	if b.next == len(b.now.packets) {
-		return Packet{}, false, b.now.err
+		return false, b.now.err
 	}
+	*p = b.now.packets[b.next]
 	b.next++
-	return b.now.packets[b.next-1], true, nil
+	return true, nil
 }
 
 // close ends the goroutine; it reads no more when close returns.
@@ -207,10 +208,10 @@ func (r *ring) startBlock() error {
 	return nil
 }
 
-// nextPacket returns the next packet of the current block, like blockReader.next.
-func (r *ring) nextPacket() (Packet, bool, error) {
+// nextPacket makes the next packet of the current block the head, like blockReader.next.
+func (r *ring) nextPacket() (bool, error) {
 	if r.ahead == nil {
-		return r.read.next()
+		return r.read.next(&r.head)
 	}
-	return r.ahead.packet()
+	return r.ahead.packet(&r.head)
 }

@@ -223,6 +223,26 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 	}
 }
 
+// Ready returns the packet that Next would, if it is in the block that is being read already, and
+// nil if Next is to be asked. It costs less, and looks neither for the end of a context nor for Stop.
+// The packet is valid as that of Next is.
+func (l *Live) Ready() *Packet {
+	r := l.last
+	if r == nil || len(l.active) > 1 || r.ahead != nil { // or another ring may have an earlier one
+		return nil
+	}
+	for {
+		if ok, _ := r.read.next(&r.head); !ok { // Next comes to the same, and handles it
+			l.last, r.ready = nil, false
+			return nil
+		}
+		r.head.Interface = r.index
+		if r.only == DirectionUnknown || r.head.Direction == r.only {
+			return &r.head
+		}
+	}
+}
+
 // quiesce makes the kernel write no more to the rings.
 func (l *Live) quiesce() error {
 	l.mu.Lock()
@@ -683,7 +703,7 @@ func (r *ring) advance() error {
 			r.held = true
 		}
 		var err error
-		if r.head, r.ready, err = r.nextPacket(); err != nil {
+		if r.ready, err = r.nextPacket(); err != nil {
 			return err
 		}
 		r.head.Interface = r.index

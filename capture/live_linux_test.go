@@ -162,13 +162,22 @@ func openLive(t testing.TB, opt LiveOptions, names ...string) *Live {
 }
 
 // collect reads packets, with copies of their data, until there are n or the
-// capture ends.
+// capture ends. It asks for some without waiting.
 func collect(t testing.TB, s Source, n int) []Packet {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var all []Packet
+	ready, _ := s.(Readier)
 	for len(all) < n {
+		if ready != nil && len(all)%3 > 0 {
+			if p := ready.Ready(); p != nil {
+				copied := *p
+				copied.Data = bytes.Clone(p.Data)
+				all = append(all, copied)
+				continue
+			}
+		}
 		p, err := s.Next(ctx)
 		if err == io.EOF {
 			break
@@ -1122,6 +1131,63 @@ func TestOpenLiveLeaks(t *testing.T) {
 	}
 	if f, m := held(); f != files || m != maps {
 		t.Errorf("%d files and %d rings before, %d and %d after", files, maps, f, m)
+	}
+}
+
+// TestLiveReady checks that Ready returns what Next would, while it may: not where another interface
+// may have an earlier packet.
+func TestLiveReady(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	for _, only := range []Direction{DirectionUnknown, DirectionIn} {
+		const n = 1000
+		l := openLive(t, LiveOptions{Filter: onlyTestType, Direction: only}, "b")
+		out, in := newSender(t, "b"), newSender(t, "a")
+		if l.Ready() != nil {
+			t.Error("a packet is ready before there is one")
+		}
+		for i := range uint32(n) {
+			out.send(testFrame(2*i, 60))
+			in.send(testFrame(2*i+1, 60))
+		}
+		l.Stop()
+		var numbers []uint32
+		ready := 0
+		for {
+			p, err := l.Next(t.Context())
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, frameNumber(p.Data))
+			for p := l.Ready(); p != nil; p = l.Ready() {
+				numbers = append(numbers, frameNumber(p.Data))
+				if ready++; p.Interface != 0 || p.Direction != DirectionIn && only == DirectionIn {
+					t.Fatalf("ready is %+v", p)
+				}
+			}
+		}
+		var want []uint32
+		for i := range uint32(2 * n) {
+			if only == DirectionUnknown || i%2 == 1 {
+				want = append(want, i)
+			}
+		}
+		if !slices.Equal(numbers, want) || ready < n/2 {
+			t.Errorf("%d packets of %d, %d of them ready", len(numbers), len(want), ready)
+		}
+	}
+	newVeth(t, "c", "d", 1500)
+	l := openLive(t, LiveOptions{Filter: onlyTestType}, "a", "c")
+	s := newSender(t, "a")
+	for i := range 100 {
+		s.send(testFrame(uint32(i), 60))
+	}
+	l.Stop()
+	if _, err := l.Next(t.Context()); err != nil || l.Ready() != nil {
+		t.Errorf("of two interfaces, one has a packet ready: %v", err)
 	}
 }
 

@@ -36,6 +36,9 @@ func (*Live) Interfaces() []Interface { return nil }
 
 func (*Live) Next(context.Context) (Packet, error) { return Packet{}, errNotLinux("live capture") }
 
+// Ready returns the packet that Next would, if it is there already.
+func (*Live) Ready() *Packet { return nil }
+
 func (*Live) Stats() ([]Stats, error) { return nil, errNotLinux("live capture") }
 
 // BufferSize returns the size of the ring of one interface in bytes.

@@ -48,6 +48,7 @@ type blockReader struct {
 	mem  []byte
 	left uint32 // packets not yet read
 	off  uint64 // where the next one starts
+	err  error  // that ended the block
 
 	snapLen  int
 	ethernet bool // VLAN tags are put back
@@ -55,9 +56,9 @@ type blockReader struct {
 
 // reset starts at the first packet of the block mem.
 func (b *blockReader) reset(mem []byte) error {
-	b.left = 0
+	b.left, b.err = 0, nil
 	if len(mem) < blockHeader {
-		return errBlock
+		return b.bad()
 	}
 	b.mem = mem
 	b.left = binary.NativeEndian.Uint32(mem[blockPackets:])
@@ -65,15 +66,20 @@ func (b *blockReader) reset(mem []byte) error {
 	return nil
 }
 
-// next returns the block's next packet; ok is false at the end of the block. An
-// error ends the block too. Data is part of the block.
-func (b *blockReader) next() (p Packet, ok bool, err error) {
+// bad ends a block that is not as it must be.
+func (b *blockReader) bad() error {
+	b.left, b.err = 0, errBlock
+	return errBlock
+}
+
+// next makes p the block's next packet; ok is false at the end of the block. An
+// error ends the block too, and comes again. Data is part of the block.
+func (b *blockReader) next(p *Packet) (ok bool, err error) {
 	if b.left == 0 {
-		return Packet{}, false, nil
+		return false, b.err
 	}
 	if b.off+packetHeader > uint64(len(b.mem)) {
-		b.left = 0
-		return Packet{}, false, errBlock
+		return false, b.bad()
 	}
 	m := b.mem[b.off:]
 	var (
@@ -85,10 +91,9 @@ func (b *blockReader) next() (p Packet, ok bool, err error) {
 		start   = uint64(binary.NativeEndian.Uint16(h[packetMAC:]))
 	)
 	if start < packetHeader || start+capLen > uint64(len(m)) || capLen > wireLen {
-		b.left = 0
-		return Packet{}, false, errBlock
+		return false, b.bad()
 	}
-	p = Packet{
+	*p = Packet{
 		Time:      int64(binary.NativeEndian.Uint32(h[packetSec:]))*1e9 + int64(binary.NativeEndian.Uint32(h[packetNsec:])),
 		Len:       int(wireLen),
 		Direction: DirectionIn,
@@ -102,8 +107,7 @@ func (b *blockReader) next() (p Packet, ok bool, err error) {
 		p.Len += vlanTagLen
 		if capLen >= 12 { // or else the tag is beyond what was captured
 			if start < packetHeader+vlanTagLen {
-				b.left = 0
-				return Packet{}, false, errBlock
+				return false, b.bad()
 			}
 			tpid := uint16(0x8100)
 			if status&statusTPID != 0 {
@@ -126,5 +130,5 @@ func (b *blockReader) next() (p Packet, ok bool, err error) {
 		next = uint32(len(b.mem)) // if there are more, they cannot be found
 	}
 	b.off += uint64(next)
-	return p, true, nil
+	return true, nil
 }

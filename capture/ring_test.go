@@ -57,10 +57,11 @@ func readBlock(t testing.TB, block []byte, snapLen int, ethernet bool) ([]Packet
 	}
 	var all []Packet
 	for {
-		p, ok, err := r.next()
+		var p Packet
+		ok, err := r.next(&p)
 		if err != nil {
-			if _, ok, err := r.next(); ok || err != nil {
-				t.Errorf("after an error, the block goes on: %v, %v", ok, err)
+			if ok, again := r.next(&p); ok || again != err {
+				t.Errorf("after an error, the block goes on: %v, %v", ok, again)
 			}
 			return all, err
 		}

@@ -14,9 +14,9 @@ import (
 // Pcap writes a classic pcap file (version 2.4, little-endian), which has one
 // link type and knows neither interfaces nor directions: a Sink.
 type Pcap struct {
-	out      records
-	linkType uint32
-	perUnit  int64 // nanoseconds in the unit of a time's fraction
+	out         records
+	linkType    uint32
+	nanoseconds bool // are the unit of a time's fraction, not microseconds
 }
 
 // NewPcap starts a file by writing its header. A snapLen of 0, no limit, is
@@ -29,9 +29,9 @@ func NewPcap(w io.Writer, linkType, snapLen uint32, nanoseconds bool) (*Pcap, er
 	if snapLen == 0 {
 		snapLen = 262144
 	}
-	magic, perUnit := uint32(0xa1b2c3d4), int64(1000)
+	magic := uint32(0xa1b2c3d4)
 	if nanoseconds {
-		magic, perUnit = 0xa1b23c4d, 1
+		magic = 0xa1b23c4d
 	}
 	le := binary.LittleEndian
 	b := make([]byte, 24)
@@ -43,7 +43,7 @@ func NewPcap(w io.Writer, linkType, snapLen uint32, nanoseconds bool) (*Pcap, er
 	if _, err := w.Write(b); err != nil {
 		return nil, fmt.Errorf("writing a capture file: %w", err)
 	}
-	return &Pcap{linkType: linkType, perUnit: perUnit, out: records{w: w, size: func(b []byte) int {
+	return &Pcap{linkType: linkType, nanoseconds: nanoseconds, out: records{w: w, size: func(b []byte) int {
 		return 16 + int(le.Uint32(b[8:]))
 	}}}, nil
 }
@@ -66,7 +66,11 @@ func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
 	t := min(max(p.Time, 0), math.MaxUint32*second+second-1)
 	le := binary.LittleEndian
 	le.PutUint32(b, uint32(t/second))
-	le.PutUint32(b[4:], uint32(t%second/f.perUnit))
+	fraction := uint32(t % second)
+	if !f.nanoseconds {
+		fraction /= 1000
+	}
+	le.PutUint32(b[4:], fraction)
 	le.PutUint32(b[8:], uint32(len(p.Data)))
 	le.PutUint32(b[12:], uint32(max(p.Len, len(p.Data))))
 	copy(b[16:], p.Data)

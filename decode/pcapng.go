@@ -236,7 +236,10 @@ func (f *Pcapng) unknown(doing string, index int) error {
 
 // putTime encodes a time in the interface's unit: its high half comes first.
 func (f *Pcapng) putTime(b []byte, index int, ns int64) {
-	t := uint64(max(ns, 0) / f.ticks[index])
+	t := uint64(max(ns, 0))
+	if tick := f.ticks[index]; tick > 1 { // the division would cost as much as all the rest of a block
+		t /= uint64(tick)
+	}
 	binary.LittleEndian.PutUint32(b, uint32(t>>32))
 	binary.LittleEndian.PutUint32(b[4:], uint32(t))
 }

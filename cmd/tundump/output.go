@@ -113,6 +113,9 @@ func (o *output) complete() error {
 
 // rotate starts a new file if it is time for one.
 func (o *output) rotate() error {
+	if o.rotation.never() {
+		return nil
+	}
 	next, last := o.rotation.due(o.save.size())
 	if !next {
 		return nil

@@ -27,6 +27,9 @@ func newRotation(o *Options, now func() time.Time) *rotation {
 	}
 }
 
+// never reports whether there is only one file.
+func (r *rotation) never() bool { return r.period == 0 && r.size == 0 }
+
 // due looks whether there must be a next file, when the current one has size bytes. If there is,
 // path is its name already. The files are enough if last.
 func (r *rotation) due(size int64) (next, last bool) {

@@ -287,36 +287,52 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 	// is the same for many packets.
 	wait, cancel := ctx, func() {}
 	defer func() { cancel() }()
+	defer func() { s.captured.Store(n) }()
+	ready, _ := src.(capture.Readier)
+	var (
+		waited     capture.Packet
+		interfaces []capture.Interface
+	)
 	skipped := uint64(0)
 	for s.opt.Count == 0 || n < s.opt.Count {
-		p, err := src.Next(wait)
-		switch {
-		case err == io.EOF, errors.Is(err, context.Canceled): // the end, or the user wants no more
-			return n, nil
-		case wait != ctx && errors.Is(err, context.DeadlineExceeded):
-			cancel()
-			wait = ctx
-			if err := out.flush(); err != nil {
+		var p *capture.Packet
+		if ready != nil {
+			p = ready.Ready()
+		}
+		if p == nil {
+			s.captured.Store(n)
+			waited, err = src.Next(wait)
+			switch {
+			case err == io.EOF, errors.Is(err, context.Canceled): // the end, or the user wants no more
+				return n, nil
+			case wait != ctx && errors.Is(err, context.DeadlineExceeded):
+				cancel()
+				wait = ctx
+				if err := out.flush(); err != nil {
+					return n, err
+				}
+				continue
+			case err != nil:
 				return n, err
 			}
-			continue
-		case err != nil:
-			return n, err
+			p, interfaces = &waited, src.Interfaces()
 		}
 		if skipped < s.opt.Skip {
 			skipped++
 			continue
 		}
-		switch err := out.packet(&p, src.Interfaces()); {
+		bytes := len(p.Data)
+		switch err := out.packet(p, interfaces); {
+		case err == nil:
 		case errors.Is(err, errEnoughFiles): // this packet has no file any more
 			fmt.Fprintf(s.std.err, "Maximum file limit reached: %d\n", s.opt.FileCount)
 			return n, nil
-		case err != nil:
+		default:
 			return n, err
 		}
 		n++
-		s.captured.Store(n)
 		if s.flushNow.Load() {
+			s.captured.Store(n)
 			s.flushNow.Store(false)
 			if err := out.flush(); err != nil {
 				return n, err
@@ -324,7 +340,7 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 		}
 		if s.meter != nil {
 			s.meter.selected.Add(1)
-			s.meter.bytes.Add(uint64(len(p.Data)))
+			s.meter.bytes.Add(uint64(bytes))
 		}
 		if wait == ctx {
 			deadline, release := context.WithTimeout(ctx, flushAfter)
