@@ -3,6 +3,7 @@ package decode
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"strings"
 	"testing"
 
@@ -303,6 +304,7 @@ func examples() map[string][][]byte {
 		ip4(protoGRE, gre(0x1000, header.TypeERSPAN, bytesOf("00000001"), bytesOf("2064 0805 00000003", inner))))
 	m["errors about tunnels"] = e4(ip4(protoICMP, bytesOf("0303 0000 00000000", ip4(protoUDP, udp(4789, vxlan(2000, inner))))), ip4(protoICMP, bytesOf("0302 0000 00000000", ip4(protoGRE, gre(0x2000, header.TypeTEB, bytesOf("0000002a"), inner)))),
 		ip4(protoICMP, bytesOf("0300 0000 00000000", ip4(protoIPIP, ping))), ip4(protoGRE, gre(0, header.TypeIP, nil, ip4(protoICMP, bytesOf("0300 0000 00000000", ip4(protoIPIP, ping))))))
+	maps.Copy(m, routingExamples())
 	return m
 }
 
