@@ -52,6 +52,8 @@ type TextOptions struct {
 	AbsoluteSeq bool
 	// NoChecksums does not verify the checksums of IPv4, TCP and UDP, -K.
 	NoChecksums bool
+	// ASDot prints numbers of autonomous systems of more than 16 bits in two parts, RFC 5396, -b.
+	ASDot bool
 	// Hex counts -x: 1 prints the packet's bytes in hexadecimal below it, 2 those of
 	// the link-layer header as well.
 	Hex int
@@ -82,13 +84,15 @@ type Text struct {
 
 	// What follows is about the packet being printed. Offsets and lengths are in
 	// bytes. A length is what a header claims; what is there ends at end.
-	data   []byte
-	end    int // where what is captured, or the packet that holds us, ends
-	room   int // buf must not become longer; -1 after a truncation mark
-	proto  string
-	inside uint64 // the tunnels that we are in, as a hash; 0 if in none
-	outer  int    // where the network header that we are in starts
-	final  int    // where the address of its final destination is
+	data []byte
+	end  int // where what is captured, or the packet that holds us, ends
+	room int // buf must not become longer; -1 after a truncation mark
+	// resumes tells that what comes behind the truncation mark is printed all the same.
+	resumes bool
+	proto   string
+	inside  uint64 // the tunnels that we are in, as a hash; 0 if in none
+	outer   int    // where the network header that we are in starts
+	final   int    // where the address of its final destination is
 	// linkSize is the length of the packet's own link-layer header, tags included.
 	linkSize int
 

@@ -75,6 +75,7 @@ var differences = []struct {
 	{"only the destination port makes a tunnel", regexp.MustCompile(`(?s)(VXLAN|Geneve), .*$`), regexp.MustCompile(`^UDP, length \d+(?s)(\n.*)?$`)},
 	{"VXLAN has the flag I", regexp.MustCompile(`(?s)\[invalid\] \(0x..\), vni \d+\n.*$`), regexp.MustCompile(`^(?s)\[invalid\] \(0x..\), vni \d+, length \d+(\n.*)?$`)},
 	{"what is in link states for traffic engineering is left out", regexp.MustCompile(`(?s)Traffic Engineering LSA \(1\), Opaque-ID \d+\n.*$`), regexp.MustCompile(`^(?s)Traffic Engineering LSA \(1\), Opaque-ID \d+\n.*$`)},
+	{"BGP's routes of multicast in VPNs, of route targets, of NSAP and of VPLS are left out", regexp.MustCompile(`(?s)SAFI: (Multicast VPN|MDT|Route Target Routing Information|VPLS) .*$|AFI: (NSAP|VPLS) .*$`), regexp.MustCompile(`^(?s)S?AFI: .*$`)},
 	{"-q keeps tunnels", regexp.MustCompile(`(?s)UDP, (length \d+|bad length \d+ > \d+)(\n.*)?$`), regexp.MustCompile(`^(?s)(VXLAN|Geneve).*$`)},
 }
 

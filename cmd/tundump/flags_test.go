@@ -127,7 +127,7 @@ func testsOf() map[string]string {
 		"absolute-tcp-sequence-numbers": "TestPrintFlags", "dont-verify-checksums": "TestNoChecksums", "lengths": "TestLengths",
 		"time-stamp-precision": "TestPrintFlags", "micro": "files.txtar", "nano": "files.txtar", "numeric": "TestResolve",
 		"no-domain": "TestResolver", "line-buffered": "TestLineBuffered", "count": "files.txtar", "expression-file": "files.txtar",
-		"undecoded-nfs": "TestPrintFlags", "dump": "dump.txtar", "no-optimize": "TestPrintFlags", "help": "usage.txtar", "version": "usage.txtar",
+		"undecoded-nfs": "TestPrintFlags", "asdot": "read.txtar", "dump": "dump.txtar", "no-optimize": "TestPrintFlags", "help": "usage.txtar", "version": "usage.txtar",
 	}
 }
 

@@ -64,6 +64,7 @@ type Options struct {
 	ASCII        int           // -A, how often
 	Number       bool          // -#
 	AbsoluteSeq  bool          // -S
+	ASDot        bool          // -b
 	Lengths      bool          // --lengths
 	Resolve      bool          // --resolve
 	NoDomain     bool          // -N

@@ -146,7 +146,7 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
 		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap || s.opt.several(), Bright: s.bright(),
 		Time: decode.TimeForm(s.opt.TimeFormat), Nanoseconds: s.opt.Precision == nano,
-		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq,
+		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq, ASDot: s.opt.ASDot,
 		NoChecksums: s.opt.NoChecksums, Names: names,
 		Hex: s.opt.Hex, HexASCII: s.opt.HexASCII, ASCII: s.opt.ASCII,
 	})
