@@ -106,15 +106,21 @@ func emit(p *ir.Prog, snapLen uint32, maps Maps, f form) (asm.Instructions, erro
 	e.blur = (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)
 	e.forgets = f == forgetful && e.blur
 	// What is called first, for its exits to be known.
-	var all asm.Instructions
-	for _, u := range slices.Backward(units) {
-		one := e.function(u)
-		if err := check(one); err != nil {
+	all := make([]asm.Instructions, len(units))
+	for n, u := range slices.Backward(units) {
+		code := e.function(u)
+		if err := check(code); err != nil {
 			return nil, err
 		}
-		all = append(one, all...)
+		for m, v := range units[n+1:] {
+			if len(code) == len(all[n+1+m]) && same(code, all[n+1+m]) {
+				u.name, code = v.name, nil
+				break
+			}
+		}
+		all[n] = code
 	}
-	return all, nil
+	return slices.Concat(all...), nil
 }
 
 // body emits the blocks of the unit at hand.

@@ -32,6 +32,8 @@ type unit struct {
 	// loads has, by block, how many loads it starts with of bytes that the Within in front of
 	// it has found to be there. They are done with that.
 	loads map[int]int
+	// name is that of the function. Units with the same instructions share one.
+	name string
 }
 
 // none is no target.
@@ -48,7 +50,7 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 	loops := p.Loops()
 	if functions {
 		for _, h := range p.Heads {
-			of[h] = &unit{n: len(units), head: h, calls: map[int]*unit{}, blocks: map[int]ir.Block{}}
+			of[h] = &unit{n: len(units), name: fmt.Sprintf("loop%d", len(units)), head: h, calls: map[int]*unit{}, blocks: map[int]ir.Block{}}
 			units = append(units, of[h])
 		}
 	}
@@ -60,6 +62,9 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 			}
 		}
 		return units[0]
+	}
+	for _, u := range slices.Backward(units[1:]) { // inner ones first
+		absorb(p, loops, u.head)
 	}
 	for n, b := range p.Blocks {
 		if loop := of[n]; loop != nil {
@@ -96,6 +101,39 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 		}
 	}
 	return units, nil
+}
+
+// absorb adds to the loop of head h what only it leads to, up to other loops: what stands behind two
+// loops that are alike then does not make them differ.
+func absorb(p *ir.Prog, loops map[int]map[int]bool, h int) {
+	into := make([][]int, len(p.Blocks)) // the blocks that lead to each
+	var counter ir.Reg
+	for n, b := range p.Blocks {
+		if b.Cond == ir.Again && b.True == h {
+			counter = b.A
+		}
+		for _, to := range []int{b.True, b.False} {
+			if to >= 0 && (to == b.True || b.Cond != ir.Always) {
+				into[to] = append(into[to], n)
+			}
+		}
+	}
+	for n := h + 1; n < len(p.Blocks); n++ {
+		if loops[n] != nil || len(into[n]) == 0 || loops[h][n] || slices.ContainsFunc(into[n], func(from int) bool {
+			b := p.Blocks[from]
+			return !loops[h][from] || b.Cond == ir.Again && b.True == h // where the caller goes on
+		}) {
+			continue
+		}
+		if slices.ContainsFunc(p.Blocks[n].Code, func(i ir.Instr) bool { return i.Dst == counter }) {
+			continue // the caller has it
+		}
+		for _, blocks := range loops {
+			if blocks[h] { // of this loop, and of those around it
+				blocks[n] = true
+			}
+		}
+	}
 }
 
 // hoist moves loads to where a Within has just found their bytes to be there, as far as
@@ -189,7 +227,7 @@ func (u *unit) prefix() string {
 	if !u.called() {
 		return ""
 	}
-	return u.name() + "."
+	return fmt.Sprintf("loop%d.", u.n)
 }
 
 // live returns the registers of the function that are read from a target on.
@@ -233,8 +271,8 @@ func (e *emitter) function(u *unit) asm.Instructions {
 		}
 		return append(e.out, e.slow...)
 	}
-	first := asm.Mov.Reg(ctx, asm.R1).WithSymbol(u.name())
-	e.add(btf.WithFuncMetadata(first, signature(u.name(), true)))
+	first := asm.Mov.Reg(ctx, asm.R1).WithSymbol(u.name)
+	e.add(btf.WithFuncMetadata(first, signature(u.name, true)))
 	e.add(
 		asm.Mov.Reg(area, asm.R2),
 		asm.JEq.Imm(area, 0, u.to(none)), // cannot be, but the verifier wants to see it
@@ -255,7 +293,38 @@ func (e *emitter) function(u *unit) asm.Instructions {
 	return append(e.out, e.slow...)
 }
 
-func (u *unit) name() string { return fmt.Sprintf("loop%d", u.n) }
+// same reports whether two functions are the same but for their labels.
+func same(a, b asm.Instructions) bool {
+	return slices.Equal(withoutLabels(a), withoutLabels(b))
+}
+
+// unlabelled is an instruction that refers to another one by how far that is, and to
+// what is elsewhere by its name.
+type unlabelled struct {
+	op       asm.OpCode
+	dst, src asm.Register
+	offset   int16
+	constant int64
+	to       int
+	name     string
+}
+
+func withoutLabels(code asm.Instructions) []unlabelled {
+	at := map[string]int{}
+	for n, i := range code {
+		at[i.Symbol()] = n
+	}
+	all := make([]unlabelled, len(code))
+	for n, i := range code {
+		all[n] = unlabelled{i.OpCode, i.Dst, i.Src, i.Offset, i.Constant, 0, ""}
+		if to, ok := at[i.Reference()]; ok && i.Reference() != "" {
+			all[n].to = to - n
+		} else {
+			all[n].name = i.Reference()
+		}
+	}
+	return all
+}
 
 // call emits a loop of calls.
 func (e *emitter) call(f *unit) {
@@ -281,7 +350,7 @@ func (e *emitter) call(f *unit) {
 	}
 	each(after, func(r ir.Reg) { e.add(asm.StoreMem(asm.RFP, e.stack[r], e.place[r], asm.DWord)) })
 	e.mark(turn)
-	call := asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoCall, Constant: -1}.WithReference(f.name())
+	call := asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoCall, Constant: -1}.WithReference(f.name)
 	e.add(asm.Mov.Reg(asm.R1, ctx), asm.Mov.Reg(asm.R2, area), call)
 	leave := func(to int) {
 		if e.unit.live(to)>>f.counter&1 == 0 && e.place[f.counter] > asm.R5 {
