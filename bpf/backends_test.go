@@ -72,6 +72,7 @@ type backends struct {
 	classic  *kernel          // nil if the program is too large
 	ebpf     *kernel          // nil without the right to load it
 	older    map[form]*kernel // see addOlder
+	taps     map[string]*tapRun
 }
 
 // snap is what a filter returns to accept. The kernel cuts the packet to it.
@@ -106,6 +107,7 @@ func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
 	}
 	if os.Geteuid() == 0 {
 		b.ebpf = loadKernel(t, text, p)
+		b.taps = newTapRuns(t, text, p, nil)
 	}
 	return b
 }
@@ -145,29 +147,38 @@ func (b *backends) close() {
 			k.close()
 		}
 	}
+	for _, r := range b.taps {
+		r.prog.Close()
+	}
 }
 
 // check runs a packet in every back end, and fails if one does not agree.
 func (b *backends) check(t *testing.T, text string, data []byte) bool {
 	t.Helper()
 	want := b.prog.Match(data, ir.Meta{Len: uint32(len(data))})
-	report := func(what string, got bool) {
+	report := func(what string, got, want bool) {
 		if got != want {
 			t.Fatalf("%s\non %x\n%s says %v, Match says %v", text, data, what, got, want)
 		}
 	}
-	report("Unroll", b.unrolled.Match(data, ir.Meta{Len: uint32(len(data))}))
+	report("Unroll", b.unrolled.Match(data, ir.Meta{Len: uint32(len(data))}), want)
 	if b.vm != nil {
 		n, err := b.vm.Run(data)
 		if err != nil {
 			t.Fatalf("%s\n%v", text, err)
 		}
-		report("x/net/bpf", n != 0)
+		report("x/net/bpf", n != 0, want)
 	}
 	for what, k := range map[string]*kernel{"classic BPF in the kernel": b.classic, "eBPF": b.ebpf,
 		"eBPF with loops": b.older[loops], "forgetful eBPF": b.older[forgetful]} {
 		if k != nil {
-			report(what, k.match(t, data))
+			report(what, k.match(t, data), want)
+		}
+	}
+	if runsAtTCX(data) {
+		want := b.prog.Match(data, metaAtTCX(data))
+		for what, r := range b.taps {
+			report(what, r.match(t, data), want)
 		}
 	}
 	return want

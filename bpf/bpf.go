@@ -21,9 +21,11 @@ import (
 // one, which the kernel translates when it is attached.
 type Filter struct {
 	prog    *ebpf.Program
+	tapped  *ir.Prog // what Tap makes programs of, nil for a socket filter
 	area    *ebpf.Map
 	tables  map[half]*table
-	own     *Fragments // that no other filter uses, nil if there is none
+	shared  *Fragments
+	own     *Fragments // these, if no other filter uses them
 	size    int
 	classic []bpf.RawInstruction
 	// Fallback is why the filter is classic where it should be eBPF.
@@ -74,30 +76,15 @@ func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
 
 // loadEBPF loads the program in the first of the forms that the kernel takes.
 func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, forms ...form) (*Filter, error) {
-	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
-	// cannot be raised, loading says so itself.
-	_ = rlimit.RemoveMemlock()
-	f := &Filter{}
-	var err error
-	if f.area, err = ebpf.NewMap(&ebpf.MapSpec{Name: "tundump_head", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: areaSize, MaxEntries: 1}); err != nil {
-		return nil, brief(fmt.Errorf("creating a map: %w", err))
+	f, p, err := withMaps(p, fragments)
+	if err != nil {
+		return nil, err
 	}
-	p = p.Expand(inlineSet)
-	if f.tables, err = loadTables(p); err != nil {
-		return nil, errors.Join(err, f.closeMaps())
-	}
-	if fragments == nil && p.FollowsFragments() {
-		if fragments, err = NewFragments(); err != nil {
-			return nil, errors.Join(err, f.closeMaps())
-		}
-		f.own = fragments
-	}
-	maps := Maps{f.area.FD(), fragments, f.tables}
 	for _, form := range forms {
 		var insns asm.Instructions
-		if insns, err = emit(p, snapLen, maps, form); err == nil {
+		if insns, err = emit(p, snapLen, f.maps(), form, nil); err == nil {
 			f.size = len(insns)
-			f.prog, err = load(insns)
+			f.prog, err = load(insns, ebpf.SocketFilter)
 		}
 		// E2BIG: the verifier has given up, after a million instructions. With loops that are none it
 		// has more to do, and less if it is let forget.
@@ -111,8 +98,35 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, forms ...form) (
 	return f, nil
 }
 
-func load(insns asm.Instructions) (*ebpf.Program, error) {
-	spec := &ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SocketFilter, Instructions: insns, License: "Apache-2.0"}
+// withMaps makes a filter that has its maps, and no program yet, and returns what that is to
+// be made of.
+func withMaps(p *ir.Prog, fragments *Fragments) (*Filter, *ir.Prog, error) {
+	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
+	// cannot be raised, loading says so itself.
+	_ = rlimit.RemoveMemlock()
+	f := &Filter{}
+	var err error
+	if f.area, err = ebpf.NewMap(&ebpf.MapSpec{Name: "tundump_head", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: areaSize, MaxEntries: 1}); err != nil {
+		return nil, nil, brief(fmt.Errorf("creating a map: %w", err))
+	}
+	p = p.Expand(inlineSet)
+	if f.tables, err = loadTables(p); err != nil {
+		return nil, nil, errors.Join(err, f.closeMaps())
+	}
+	f.shared = fragments
+	if fragments == nil && p.FollowsFragments() {
+		if f.own, err = NewFragments(); err != nil {
+			return nil, nil, errors.Join(err, f.closeMaps())
+		}
+		f.shared = f.own
+	}
+	return f, p, nil
+}
+
+func (f *Filter) maps() Maps { return Maps{f.area.FD(), f.shared, f.tables} }
+
+func load(insns asm.Instructions, kind ebpf.ProgramType) (*ebpf.Program, error) {
+	spec := &ebpf.ProgramSpec{Name: "tundump", Type: kind, Instructions: insns, License: "Apache-2.0"}
 	// Without the verifier's log, which is worth nothing where it gives up, and takes
 	// several times as long.
 	prog, err := ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
@@ -161,7 +175,10 @@ func (f *Filter) Attach(conn syscall.RawConn) error {
 // String says what was loaded: "eBPF, 214 instructions".
 func (f *Filter) String() string {
 	kind := "eBPF"
-	if f.prog == nil {
+	switch {
+	case f.tapped != nil:
+		kind = "eBPF at tcx"
+	case f.prog == nil:
 		kind = "classic BPF"
 	}
 	s := "s"
@@ -173,10 +190,14 @@ func (f *Filter) String() string {
 
 // Close releases the program. Sockets that it is attached to keep it.
 func (f *Filter) Close() error {
-	if f.prog == nil {
+	if f.area == nil { // classic
 		return nil
 	}
-	return errors.Join(f.prog.Close(), f.closeMaps())
+	var errs []error
+	if f.prog != nil {
+		errs = append(errs, f.prog.Close())
+	}
+	return errors.Join(append(errs, f.closeMaps())...)
 }
 
 func (f *Filter) closeMaps() error {

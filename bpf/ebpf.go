@@ -66,6 +66,7 @@ type emitter struct {
 	maps    Maps
 	snapLen uint32
 	forgets bool // whether to hide what is known where ways join
+	tap     *tap // nil for a socket filter
 	*unit        // the function at hand
 }
 
@@ -73,7 +74,7 @@ type emitter struct {
 // which returns snapLen or 0. Its loops are functions, for which it needs Linux 5.12; and LoadEBPF
 // knows what to do without.
 func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
-	return emit(p, snapLen, maps, functions)
+	return emit(p, snapLen, maps, functions, nil)
 }
 
 // form says what is done so that the verifier has little to do.
@@ -85,8 +86,8 @@ const (
 	forgetful             // these, and it is let know nothing where ways join: more instructions, and fewer ways
 )
 
-// emit is EBPF in one of the forms.
-func emit(p *ir.Prog, snapLen uint32, maps Maps, f form) (asm.Instructions, error) {
+// emit is EBPF in one of the forms, or with a tap, for tcx.
+func emit(p *ir.Prog, snapLen uint32, maps Maps, f form, t *tap) (asm.Instructions, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
 	}
@@ -98,11 +99,11 @@ func emit(p *ir.Prog, snapLen uint32, maps Maps, f form) (asm.Instructions, erro
 	if p.FollowsFragments() && maps.Fragments == nil {
 		return nil, errors.New("there are no maps for fragments")
 	}
-	units, err := divide(p, f == functions)
+	units, err := divide(p, f == functions, t != nil)
 	if err != nil {
 		return nil, err
 	}
-	e := &emitter{prog: p, maps: maps, snapLen: snapLen}
+	e := &emitter{prog: p, maps: maps, snapLen: snapLen, tap: t}
 	e.blur = (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)
 	e.forgets = f == forgetful && e.blur
 	// What is called first, for its exits to be known.
@@ -302,7 +303,8 @@ func (e *emitter) mark(label string) {
 	e.label = label
 }
 
-// prologue copies the start of the packet into the header area.
+// prologue finds the map value, and copies the start of the packet into the header area, unless
+// the program can read the packet itself.
 func (e *emitter) prologue() {
 	e.add(
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
@@ -314,6 +316,9 @@ func (e *emitter) prologue() {
 		asm.Mov.Reg(area, asm.R0),
 	)
 	e.beginNotes(e.prog)
+	if e.tap != nil {
+		return
+	}
 	e.add(
 		asm.LoadMem(asm.R4, ctx, skbLen, asm.Word),
 		// bpf_skb_load_bytes fails as a whole beyond the end, and takes no size of 0.
@@ -391,6 +396,10 @@ func (e *emitter) instr(i ir.Instr) {
 		e.load(i)
 		return
 	case ir.LoadMeta:
+		if e.tap != nil && e.tap.outgoing && i.B.Imm == ir.MetaType { // which the packet does not say yet
+			e.add(asm.Mov.Imm32(dst, ir.PacketOutgoing))
+			break
+		}
 		field := map[uint32]int16{ir.MetaLen: skbLen, ir.MetaTag: skbVLANPresent, ir.MetaVLAN: skbVLAN, ir.MetaType: skbType, ir.MetaIfindex: skbIfindex}[i.B.Imm]
 		e.add(asm.LoadMem(dst, ctx, field, asm.Word))
 		if i.B.Imm == ir.MetaTag {
@@ -434,6 +443,9 @@ func (e *emitter) load(i ir.Instr) {
 		}
 	}
 	switch {
+	case e.tap != nil:
+		e.loadDirect(i)
+		return
 	case i.A == ir.NoReg && off <= last:
 		e.add(asm.LoadMem(dst, area, int16(off), size))
 		swap()
@@ -462,37 +474,53 @@ func (e *emitter) load(i ir.Instr) {
 func (e *emitter) loadAll(b, to ir.Block, n int) {
 	far, done := e.name("far"), e.name("loaded")
 	e.names++
-	end := int64(b.B.Imm)
 	e.add(asm.JGT.Imm(asm.R1, headSize, far), asm.Add.Reg(asm.R1, area))
-	live := to.LiveBefore(n, e.liveAt)
-	var dsts uint32
+	e.loadsBefore(b, to, n)
+	e.mark(done)
+	begin := len(e.slow)
+	e.loadsByCalls(b, to, n, done)
+	e.slow[begin] = e.slow[begin].WithSymbol(far)
+}
+
+// loadsBefore emits the first n loads of block to from memory, which ends at R1 with what the Within
+// that b ends with is about.
+func (e *emitter) loadsBefore(b, to ir.Block, n int) {
 	for _, i := range to.Code[:n] {
 		dst := e.target(i.Dst)
 		size := sizeOf(i)
-		e.add(asm.LoadMem(dst, asm.R1, int16(int64(i.B.Imm)-end), size))
+		e.add(asm.LoadMem(dst, asm.R1, int16(int64(i.B.Imm)-int64(b.B.Imm)), size))
 		if i.Size > 1 {
 			e.add(asm.HostTo(asm.BE, dst, size))
 		}
 		e.put(i.Dst, dst)
+	}
+}
+
+// loadsByCalls emits the same loads off the straight way, by a call each, and a jump to done.
+func (e *emitter) loadsByCalls(b, to ir.Block, n int, done string) {
+	live := to.LiveBefore(n, e.liveAt)
+	var dsts uint32
+	for _, i := range to.Code[:n] {
 		dsts |= 1 << i.Dst
 	}
-	e.mark(done)
-	// Behind the header area each load is a call.
 	onCall := func(r ir.Reg) bool { return e.place[r] >= asm.R2 && e.place[r] <= asm.R5 }
 	add := func(is ...asm.Instruction) { e.slow = append(e.slow, is...) }
-	begin := len(e.slow)
 	each(live&^dsts|1<<b.A, func(r ir.Reg) {
 		if onCall(r) {
 			add(asm.StoreMem(asm.RFP, e.stack[r], e.place[r], asm.DWord))
 		}
 	})
 	for k, i := range to.Code[:n] {
-		if at := e.place[b.A]; at == onStack || onCall(b.A) {
+		switch {
+		case b.A == ir.NoReg:
+			add(asm.LoadAbs(int32(i.B.Imm), sizeOf(i)))
+		case e.place[b.A] == onStack || onCall(b.A):
 			add(asm.LoadMem(asm.R1, asm.RFP, e.stack[b.A], asm.DWord))
-		} else {
-			add(asm.Mov.Reg(asm.R1, at))
+			add(asm.LoadInd(asm.R0, asm.R1, int32(i.B.Imm), sizeOf(i)))
+		default:
+			add(asm.Mov.Reg(asm.R1, e.place[b.A]))
+			add(asm.LoadInd(asm.R0, asm.R1, int32(i.B.Imm), sizeOf(i)))
 		}
-		add(asm.LoadInd(asm.R0, asm.R1, int32(i.B.Imm), sizeOf(i)))
 		if k < n-1 {
 			add(narrow(asm.R0, i)...)
 			add(asm.StoreMem(asm.RFP, e.stack[i.Dst], asm.R0, asm.DWord))
@@ -515,7 +543,6 @@ func (e *emitter) loadAll(b, to ir.Block, n int) {
 		add(asm.StoreMem(asm.RFP, e.stack[last.Dst], dst, asm.DWord))
 	}
 	add(asm.Ja.Label(done))
-	e.slow[begin] = e.slow[begin].WithSymbol(far)
 }
 
 func sizeOf(i ir.Instr) asm.Size {
@@ -614,6 +641,10 @@ func (e *emitter) branch(b ir.Block, next int) {
 	case ir.Set:
 		compare(asm.JSet, asm.InvalidJumpOp)
 	case ir.Within:
+		if e.tap != nil && b.True == next && e.loads[next] > 0 {
+			e.withinDirect(b, e.blocks[next], e.loads[next], no)
+			return
+		}
 		if b.A == ir.NoReg {
 			e.add(asm.LoadMem(asm.R0, ctx, skbLen, asm.Word))
 			jump(asm.JGE, asm.JLT, func(op asm.JumpOp, to string) { e.add(op.Imm(asm.R0, v, to)) })

@@ -43,8 +43,8 @@ const none = -3
 func (u *unit) called() bool { return u.n > 0 }
 
 // divide divides a program into functions, the main one first; into that one alone if loops
-// are to stay loops.
-func divide(p *ir.Prog, functions bool) ([]*unit, error) {
+// are to stay loops. direct says that the program can read the packet itself.
+func divide(p *ir.Prog, functions, direct bool) ([]*unit, error) {
 	units := []*unit{{calls: map[int]*unit{}, blocks: map[int]ir.Block{}}}
 	of := map[int]*unit{} // by head
 	loops := p.Loops()
@@ -88,7 +88,7 @@ func divide(p *ir.Prog, functions bool) ([]*unit, error) {
 		u.blocks[n] = b
 	}
 	for _, u := range units {
-		u.hoist()
+		u.hoist(direct)
 	}
 	live := p.Live()
 	if !functions {
@@ -137,8 +137,8 @@ func absorb(p *ir.Prog, loops map[int]map[int]bool, h int) {
 }
 
 // hoist moves loads to where a Within has just found their bytes to be there, as far as
-// no other way leads there.
-func (u *unit) hoist() {
+// no other way leads there. Those at constant offsets in a header area need no check anyway.
+func (u *unit) hoist(direct bool) {
 	u.loads = map[int]int{}
 	edges := map[int]int{u.head: 1}
 	for _, b := range u.blocks {
@@ -156,7 +156,7 @@ func (u *unit) hoist() {
 	}
 	for k, n := range u.order[:len(u.order)-1] {
 		b, next := u.blocks[n], u.order[k+1]
-		if b.Cond != ir.Within || b.A == ir.NoReg || b.B.Imm > headSize || b.True != next || edges[next] > 1 || u.calls[n] != nil || u.calls[next] != nil {
+		if b.Cond != ir.Within || b.A == ir.NoReg && !direct || b.B.Imm > headSize || b.True != next || edges[next] > 1 || u.calls[n] != nil || u.calls[next] != nil {
 			continue
 		}
 		to := u.blocks[next]
@@ -260,14 +260,18 @@ func (e *emitter) function(u *unit) asm.Instructions {
 			e.prologue()
 		}
 		e.body()
+		rejected, accepted := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, asm.Instructions{asm.LoadImm(asm.R0, int64(e.snapLen), asm.DWord), asm.Return()}
+		if e.tap != nil {
+			rejected, accepted = e.tap.ends()
+		}
 		// The verifier refuses what cannot be reached.
 		if usesBytes(e.prog) || leads(e.prog, ir.Reject) {
 			e.mark("reject")
-			e.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+			e.add(rejected...)
 		}
 		if leads(e.prog, ir.Accept) {
 			e.mark("accept")
-			e.add(asm.LoadImm(asm.R0, int64(e.snapLen), asm.DWord), asm.Return())
+			e.add(accepted...)
 		}
 		return append(e.out, e.slow...)
 	}

@@ -392,12 +392,21 @@ func prefixMask(length, from int, long bool) uint64 {
 // number copies the 16 bytes of the packet at the offset in R1, which are there, into the area.
 func (e *emitter) number(at int16) {
 	far, there := e.name("far"), e.name("there")
+	from, first := asm.R1, int16(0)
+	if e.tap != nil {
+		from, first = asm.R2, -16
+		e.add(asm.Mov.Reg(from, asm.R1))
+		e.reach(from, 16, far)
+	} else {
+		e.add(
+			asm.JGT.Imm(asm.R1, headSize-16, far),
+			asm.Add.Reg(asm.R1, area),
+		)
+	}
 	e.add(
-		asm.JGT.Imm(asm.R1, headSize-16, far),
-		asm.Add.Reg(asm.R1, area),
-		asm.LoadMem(asm.R0, asm.R1, 0, asm.DWord),
+		asm.LoadMem(asm.R0, from, first, asm.DWord),
 		asm.StoreMem(area, at, asm.R0, asm.DWord),
-		asm.LoadMem(asm.R0, asm.R1, 8, asm.DWord),
+		asm.LoadMem(asm.R0, from, first+8, asm.DWord),
 		asm.StoreMem(area, at+8, asm.R0, asm.DWord),
 	)
 	e.mark(there)
