@@ -59,9 +59,22 @@ func consumes(l header.Layer, data []byte) bool {
 // reports whether it can. A message that is cut or damaged it leaves to others.
 func (j *JSON) known(l header.Layer, data, there []byte, off, level, length int) bool {
 	switch l.ID {
-	case header.IP:
-		if proto, _ := l.Value(data, "proto"); proto == protoIGMP {
+	case header.Ether, header.VLAN:
+		typ, _ := l.Value(data, "type")
+		if typ <= 1500 { // a length, behind which is padding
+			there = there[:min(len(there), int(typ))]
+			length = min(length, int(typ))
+		}
+		return j.control(int(typ), there, off, level, length)
+	case header.IP, header.IP6:
+		proto, _ := l.Value(data, "proto")
+		switch {
+		case proto == protoIGMP && l.ID == header.IP:
 			return j.igmp(there, off, level, length)
+		case proto == protoVRRP:
+			return j.vrrp(l.ID, there, off, level, length)
+		case proto == protoOSPF:
+			return j.ospf(there, off, level, length)
 		}
 	case header.UDP, header.TCP:
 		sport, _ := l.Value(data, "sport")
@@ -77,13 +90,20 @@ func (j *JSON) known(l header.Layer, data, there []byte, off, level, length int)
 		switch {
 		case l.ID == header.TCP:
 			// RFC 7766: a length, then the message. Only one that is whole in its segment.
-			if either(53) && len(there) > 2 && int(be16(there)) == len(there)-2 {
+			switch {
+			case either(53) && len(there) > 2 && int(be16(there)) == len(there)-2:
 				return j.dns(there[2:], off+2, level, length-2)
+			case either(portBGP) && len(there) == length:
+				return j.bgp(there, off, level, length)
 			}
 		case either(53, 5353, 5355):
 			return j.dns(there, off, level, length)
 		case either(67, 68):
 			return j.dhcp(there, off, level, length)
+		case either(portNTP):
+			return j.ntp(there, off, level, length)
+		case dport == 3784 || dport == 4784:
+			return j.bfd(there, off, level, length)
 		case either(546, 547):
 			return j.dhcp6(there, off, level, length)
 		}

@@ -231,6 +231,11 @@ func TestJSONSchema(t *testing.T) {
 			check(printJSON(t, capture.Interface{LinkType: ethernet}, capture.Packet{Len: len(frame), Data: frame[:n]})[0])
 		}
 	}
+	for _, packet := range readPcap(t, "../testdata/control.pcap").packets {
+		for n := 14; n < len(packet.Data); n += 5 {
+			check(printJSON(t, capture.Interface{LinkType: ethernet}, capture.Packet{Len: n, Data: packet.Data[:n]})[0])
+		}
+	}
 	check(printJSON(t, capture.Interface{LinkType: 9999}, capture.Packet{Len: 4, Data: make([]byte, 4)})[0])
 	deep := bytesOf()
 	for range header.MaxDepth + 2 {
