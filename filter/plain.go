@@ -16,10 +16,13 @@ import (
 // so it lists what may stand in a packet, up to some bounds.
 type PlainOptions struct {
 	Options
-	// Tags is how many VLAN tags it looks behind inside scopes, on each level.
+	// Tags is how many VLAN tags, labels and the like it looks behind inside scopes, on each level.
 	Tags int
-	// Extensions is how many extension headers it looks behind, on each level.
+	// Extensions is how many extension headers it looks behind, on each level, and in GTP.
 	Extensions int
+	// Tunnels names those that it looks into, beside those that primitives of the expression
+	// name; all stands for all of Table, and so does nil.
+	Tunnels []string
 	// OuterOnly leaves out what is asked of the inside of tunnels: the text selects
 	// every packet in which that could hold.
 	OuterOnly bool
@@ -73,6 +76,10 @@ func Plain(text string, opt PlainOptions) (string, error) {
 	}
 	if opt.Stack != nil {
 		opt.Extensions = header.MaxExtensions // it says how many there are
+	} else if opt.Tunnels != nil {
+		if opt.Table, err = choose(opt.Table, append(slices.Clone(opt.Tunnels), named(tree)...)); err != nil {
+			return "", err
+		}
 	}
 	p := &plainer{opt: opt}
 	var c cond
@@ -85,7 +92,7 @@ func Plain(text string, opt PlainOptions) (string, error) {
 		c = p.expr(merge(tree), view{where: behindLink}, true)
 	}
 	if p.err == nil && len(c.text) > maxPlain {
-		p.err = fmt.Errorf("the text would be %d KiB long, more than %d: with a smaller depth, fewer VLAN tags or fewer extension headers it is shorter", len(c.text)>>10, maxPlain>>10)
+		p.err = fmt.Errorf("the text would be %d KiB long, more than %d: with a smaller depth, fewer tunnels, VLAN tags or extension headers it is shorter", len(c.text)>>10, maxPlain>>10)
 	}
 	if p.err != nil && plain {
 		return text, nil
@@ -169,7 +176,7 @@ type plainer struct {
 // write counts text towards what may be written.
 func (p *plainer) write(op condOp, text string) cond {
 	if p.work += len(text); p.work > maxPlainWork && p.err == nil {
-		p.err = errors.New("the text would be far too long: with a smaller depth, fewer VLAN tags, fewer extension headers or fewer primitives it is shorter")
+		p.err = errors.New("the text would be far too long: with a smaller depth, fewer tunnels, VLAN tags, extension headers or primitives it is shorter")
 	}
 	if p.err != nil {
 		return cond{}
@@ -266,6 +273,8 @@ func (p *plainer) load(at sum, size uint8) string {
 	if s := p.opt.Stack; s != nil && s.Network() != nil && len(at.terms) == 0 && at.n >= uint32(s.Network().Off) {
 		// A tag that the NIC took out of the packet does not move these.
 		name, at.n = s.Network().Name, at.n-uint32(s.Network().Off)
+	} else if s != nil && s.Network() != nil && p.err == nil && slices.ContainsFunc(s.Layers, func(l stack.Layer) bool { return l.ID == header.PPPoE && l.Level == 0 }) {
+		p.err = errors.New("the Ethernet header in front of pppoe cannot be looked at in plain pcap-filter text: pppoes moves ether[] behind it")
 	}
 	if size == 1 {
 		return fmt.Sprintf("%s[%v]", name, at)
@@ -382,12 +391,86 @@ func (p *plainer) layer(h *header.Header, at sum) *stack.Layer {
 	return &p.opt.Stack.Layers[i]
 }
 
+// following returns the layer of the stack that is behind a header, nil if there is none.
+func (p *plainer) following(h *header.Header, at sum) *stack.Layer {
+	l := p.layer(h, at)
+	if l == nil || l == &p.opt.Stack.Layers[len(p.opt.Stack.Layers)-1] {
+		return nil
+	}
+	i := slices.IndexFunc(p.opt.Stack.Layers, func(o stack.Layer) bool { return o.ID == l.ID && o.Off == l.Off })
+	return &p.opt.Stack.Layers[i+1]
+}
+
+// leadsTo returns the condition that the header at an offset leads to another one right
+// behind it, and that the tests hold for it.
+func (p *plainer) leadsTo(h *header.Header, at sum, to *header.Header, ts ...header.Test) cond {
+	if next := p.following(h, at); next != nil {
+		if next.ID != to.ID {
+			return cond{}
+		}
+		return p.tests(h, at, ts...)
+	}
+	end := p.past(h, at)
+	var any []cond
+	for _, w := range header.Ways(h.Next.Rules, to.ID) {
+		any = append(any, p.way(h, at, end, to, w, ts))
+	}
+	return p.or(any...)
+}
+
+// way returns the condition that the header from at to end leads on by one way, and that
+// the tests hold for it. What a tunnel header's own tests say of it is left to them.
+func (p *plainer) way(h *header.Header, at, end sum, to *header.Header, w header.Way, ts []header.Test) cond {
+	ts = append(slices.Clone(ts), w.Tests...)
+	if h.Next.By != "" {
+		ts = append(ts, is(h, w.Value))
+	}
+	all := []cond{p.tests(h, at, ts...)}
+	peek := func(t header.Test) cond {
+		if t.Size == 0 {
+			return cond{op: ever}
+		}
+		return p.equals(end.plus(uint32(t.Off)), t.Size, t.Mask, t.Value)
+	}
+	if holds, _ := says(to, w.Peek); !holds {
+		all = append(all, peek(w.Peek))
+	}
+	for _, x := range w.Not {
+		if _, fails := says(to, x.Peek); !fails {
+			all = append(all, p.not(p.and(p.tests(h, at, x.Own), peek(x.Peek))))
+		}
+	}
+	return p.and(all...)
+}
+
+// says reports what the tests of a tunnel header, which are made in any case, say of a
+// test of the same bytes.
+func says(h *header.Header, t header.Test) (holds, fails bool) {
+	for _, v := range h.Valid {
+		if h.Class == header.Tunnel && v.Off == t.Off && v.Size == t.Size {
+			holds = holds || v.Mask&t.Mask == t.Mask && v.Value&t.Mask == t.Value
+			fails = fails || v.Mask&t.Mask&(v.Value^t.Value) != 0
+		}
+	}
+	return holds, fails
+}
+
+// nexts returns the headers of some classes that may follow a header, each once.
+func (p *plainer) nexts(h *header.Header, classes ...header.Class) (all []*header.Header) {
+	for _, r := range h.Next.Rules {
+		if x := p.opt.Table.Header(r.To); x != nil && slices.Contains(classes, x.Class) && !slices.Contains(all, x) {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
 // past returns where the header at an offset ends.
 func (p *plainer) past(h *header.Header, at sum) sum {
 	if l := p.layer(h, at); l != nil && len(l.Parts) > 0 {
 		end := at
 		for _, part := range l.Parts {
-			if part.Name != "extensions" {
+			if part.Name != stack.Extensions || l.Class != header.Network {
 				end = end.plus(uint32(part.Bytes))
 			}
 		}
@@ -527,8 +610,11 @@ func (p *plainer) expr(n node, v view, wide bool) cond {
 	case tunnel:
 		return p.tunnels(v, p.extensions(n, v), func(h *header.Header, at sum) cond { return p.match(n, h, at) })
 	}
+	if _, ok := n.(ether); ok && v.where == behindLink && p.opt.LinkType != header.LinkEthernet {
+		return cond{} // in libpcap, it is an error
+	}
 	if phrase, ok := n.(phrase); ok {
-		if v.where == behindLink && p.opt.Stack == nil {
+		if v.where == behindLink && p.opt.Stack == nil && (p.opt.LinkType == header.LinkEthernet || !anyOf(phrase.x, isEther)) {
 			return p.write(single, phrase.text)
 		}
 		return p.expr(phrase.x, v, wide)
@@ -547,6 +633,11 @@ func (p *plainer) expr(n node, v view, wide bool) cond {
 		return p.write(single, text)
 	}
 	return p.primitive(n, v)
+}
+
+func isEther(n node) bool {
+	_, ok := n.(ether)
+	return ok
 }
 
 func everHolds(view) cond  { return cond{op: ever} }
@@ -646,7 +737,7 @@ func (p *plainer) here(s scope, k int, v view, wide bool) cond {
 		return cond{}
 	}
 	types := networks(s.x)
-	if v.net || len(types) == 0 {
+	if v.net || len(types) == 0 || p.early(s.x) {
 		return p.expr(s.x, v, wide)
 	}
 	// If it can only hold for some EtherTypes, they are told apart here, once.
@@ -701,9 +792,28 @@ func (p *plainer) networkHeader(typ uint32) *header.Header {
 	return nil
 }
 
+// early reports whether n asks for a tunnel that may stand where a network header may.
+func (p *plainer) early(n node) bool {
+	return anyOf(n, func(n node) bool {
+		t, ok := n.(tunnel)
+		if !ok {
+			return false
+		}
+		return slices.ContainsFunc(p.opt.Table.All(), func(h *header.Header) bool {
+			return (h.Class == header.Link || h.Class == header.Tag) && slices.ContainsFunc(p.nexts(h, header.Tunnel), (selector{tunnel: &t}).matches)
+		})
+	})
+}
+
 // byType returns the condition that the view has a network header with one of the
-// EtherTypes, and that f holds for it. Inside scopes it looks behind VLAN tags.
+// EtherTypes, and that f holds for it. Inside scopes it looks behind tags.
 func (p *plainer) byType(v view, types []uint32, f func(typ uint32, l3 sum) cond) cond {
+	return p.reach(v, types, f, nil)
+}
+
+// reach is byType, or else that the view has a tunnel header where a network header could be,
+// and that g, if it is not nil, holds for that.
+func (p *plainer) reach(v view, types []uint32, f func(typ uint32, l3 sum) cond, g func(h *header.Header, at sum) cond) cond {
 	if v.net {
 		if slices.Contains(types, v.typ) {
 			return f(v.typ, v.l3)
@@ -713,43 +823,69 @@ func (p *plainer) byType(v view, types []uint32, f func(typ uint32, l3 sum) cond
 	if v.where == behindLink && v.id == header.None {
 		return p.starts(func(id header.ID) cond {
 			v.id = id
-			return p.byType(v, types, f)
+			return p.reach(v, types, f, g)
 		})
 	}
 	h := p.opt.Table.Header(v.id)
+	b := behind{types: types, network: f, tunnel: g}
+	if v.where == atLevel {
+		b.tags = p.opt.Tags
+	}
 	switch {
 	case h == nil:
 		return cond{}
 	case h.Class == header.Link:
-		return p.behind(h, v.start, v.where == atLevel, p.opt.Tags, types, f)
+		return p.behind(h, v.start, b)
+	case h.Class == header.Tag && b.tags > 0:
+		b.tags--
+		return p.behind(h, v.start, b)
 	case slices.Contains(types, startType(v.id)):
 		return f(startType(v.id), v.start)
 	}
 	return cond{}
 }
 
-// behind is byType for what follows a link header or tag at an offset.
-func (p *plainer) behind(h *header.Header, at sum, tagged bool, tags int, types []uint32, f func(typ uint32, l3 sum) cond) cond {
+// behind is what is looked for behind a link header or a tag.
+type behind struct {
+	types   []uint32 // EtherTypes of network headers
+	network func(typ uint32, l3 sum) cond
+	tunnel  func(h *header.Header, at sum) cond // nil if it is not looked for
+	tags    int                                 // how many of them may be in front
+}
+
+// behind is reach for what follows a link header or tag at an offset.
+func (p *plainer) behind(h *header.Header, at sum, b behind) cond {
 	if p.err != nil {
 		return cond{}
 	}
-	var tag []uint32
-	for _, r := range h.Next.Rules {
-		if r.To == header.VLAN && tagged {
-			tag = append(tag, r.Value)
-		}
-	}
 	end := p.past(h, at)
+	tags := p.nexts(h, header.Tag)
 	var bs []branch
-	for _, typ := range types {
-		if !slices.Contains(tag, typ) {
-			bs = append(bs, p.branch(p.leads(h, at, []uint32{typ}), func() cond { return f(typ, end) }))
+	for _, typ := range b.types {
+		then := func() cond { return b.network(typ, end) }
+		to := p.networkHeader(typ)
+		switch {
+		case h.Next.By == "type":
+			isTag := slices.ContainsFunc(h.Next.Rules, func(r header.Rule) bool {
+				return r.Value == typ && slices.Contains(tags, p.opt.Table.Header(r.To))
+			})
+			if !isTag || b.tags == 0 {
+				bs = append(bs, p.branch(p.leads(h, at, []uint32{typ}), then))
+			}
+		case to != nil && typ != typeRARP:
+			bs = append(bs, p.branch(p.leadsTo(h, at, to), then))
 		}
 	}
-	if tagged && tags > 0 {
-		bs = append(bs, p.branch(p.leads(h, at, tag), func() cond {
-			return p.behind(p.opt.Table.Header(header.VLAN), end, true, tags-1, types, f)
-		}))
+	if b.tunnel != nil {
+		for _, to := range p.nexts(h, header.Tunnel) {
+			bs = append(bs, p.branch(p.leadsTo(h, at, to), func() cond { return b.tunnel(to, end) }))
+		}
+	}
+	if b.tags > 0 {
+		b.tags--
+		for _, to := range tags {
+			bs = append(bs, p.branch(p.and(p.leadsTo(h, at, to), p.tests(to, end, to.Valid...)), func() cond { return p.behind(to, end, b) }))
+		}
 	}
 	return p.among(bs)
 }
@@ -783,7 +919,7 @@ func (p *plainer) chain(h *header.Header, at sum, n int, f func(h *header.Header
 	for _, r := range h.Next.Rules {
 		x := p.opt.Table.Header(r.To)
 		// Those with the same form are one case.
-		if n == 0 || x.Class != header.Extension || slices.Contains(done, form(x)) {
+		if n == 0 || x == nil || x.Class != header.Extension || slices.Contains(done, form(x)) {
 			continue
 		}
 		done = append(done, form(x))
@@ -804,24 +940,37 @@ func form(h *header.Header) string {
 }
 
 // tunnels returns the condition that f holds for a tunnel header that the view's transport
-// header is, or that is behind UDP.
+// header is, or that is behind UDP or where a network header could be.
 func (p *plainer) tunnels(v view, extensions int, f func(h *header.Header, at sum) cond) cond {
-	return p.byType(v, ipTypes(), func(typ uint32, l3 sum) cond {
+	return p.reach(v, ipTypes(), func(typ uint32, l3 sum) cond {
 		return p.transport(typ, l3, extensions, func(h *header.Header, at, end sum) cond {
+			known := p.carried(h, at)
 			var bs []branch
 			for _, r := range h.Next.Rules {
+				x := p.opt.Table.Header(r.To)
 				to := f
-				switch x := p.opt.Table.Header(r.To); {
+				switch {
+				case x == nil || known != nil && known.ID != x.ID:
+					continue
 				case x.ID == header.UDP:
 					to = func(h *header.Header, at sum) cond { return p.ports(h, at, f) }
-					fallthrough
-				case x.Class == header.Tunnel:
-					bs = append(bs, p.branch(p.leads(h, at, []uint32{r.Value}, h.Later), func() cond { return to(x, end) }))
+				case x.Class != header.Tunnel:
+					continue
 				}
+				bs = append(bs, p.branch(p.leads(h, at, []uint32{r.Value}, h.Later), func() cond { return to(x, end) }))
 			}
 			return p.among(bs)
 		})
-	})
+	}, f)
+}
+
+// carried returns the layer of the stack that a network header carries, behind its extension
+// headers; nil if that is not known.
+func (p *plainer) carried(h *header.Header, at sum) *stack.Layer {
+	if h.Class != header.Network {
+		return nil
+	}
+	return p.following(h, at)
 }
 
 // extensions returns behind how many extension headers a tunnel primitive looks: geneve
@@ -837,53 +986,43 @@ func (p *plainer) extensions(n tunnel, v view) int {
 func (p *plainer) ports(udp *header.Header, at sum, f func(h *header.Header, at sum) cond) cond {
 	end := p.past(udp, at)
 	var bs []branch
-	for i, r := range udp.Next.Rules {
-		if slices.ContainsFunc(udp.Next.Rules[:i], func(e header.Rule) bool { return e.To == r.To }) {
-			continue
-		}
-		var values []uint32
-		for _, e := range udp.Next.Rules {
-			if e.To == r.To {
-				values = append(values, e.Value)
-			}
-		}
-		bs = append(bs, p.branch(p.leads(udp, at, values), func() cond { return f(p.opt.Table.Header(r.To), end) }))
+	for _, to := range p.nexts(udp, header.Tunnel) {
+		bs = append(bs, p.branch(p.leadsTo(udp, at, to), func() cond { return f(to, end) }))
 	}
 	return p.among(bs)
-}
-
-// follows calls f for each rule of the header at an offset, with the tests that it
-// is the rule that decides.
-func follows(h *header.Header, f func(r header.Rule, ts []header.Test)) {
-	for i, r := range h.Next.Rules {
-		ts := append([]header.Test{r.If}, h.Valid...)
-		if h.Next.By != "" {
-			ts = append(ts, is(h, r.Value))
-		}
-		for _, e := range h.Next.Rules[:i] {
-			if e.Value == r.Value { // an If tests one bit
-				ts = append(ts, header.Test{Off: e.If.Off, Size: e.If.Size, Mask: e.If.Mask, Value: e.If.Value ^ e.If.Mask})
-			}
-		}
-		f(r, ts)
-	}
 }
 
 // payload returns the condition that the tunnel header at an offset is right, that the
 // tests hold for it, and that f holds for what the next level starts with.
 func (p *plainer) payload(h *header.Header, at sum, ts []header.Test, f func(id header.ID, at sum) cond) cond {
+	return p.onward(h, at, ts, p.opt.Extensions, f)
+}
+
+// onward is payload for a tunnel header or part of one, with so many extension headers of GTP
+// behind it.
+func (p *plainer) onward(h *header.Header, at sum, ts []header.Test, extensions int, f func(id header.ID, at sum) cond) cond {
+	if p.err != nil {
+		return cond{}
+	}
+	ts = append(slices.Clone(h.Valid), ts...)
 	end := p.past(h, at)
+	if next := p.following(h, at); next != nil && h.ID == header.GTP { // its parts are options of the layer
+		return p.and(p.tests(h, at, ts...), f(next.ID, end))
+	}
 	var bs []branch
-	follows(h, func(r header.Rule, rule []header.Test) {
-		next := p.opt.Table.Header(r.To)
-		var then cond
-		if next.Class == header.Tunnel {
-			then = p.payload(next, end, nil, f)
-		} else {
-			then = f(r.To, end)
+	for _, to := range p.nexts(h, header.Link, header.Tag, header.Network, header.Tunnel, header.Part) {
+		then := func() cond { return f(to.ID, end) }
+		if !to.Starts() {
+			left := extensions
+			if to.ID == header.GTPExt {
+				if left--; left < 0 {
+					continue
+				}
+			}
+			then = func() cond { return p.onward(to, end, nil, left, f) }
 		}
-		bs = append(bs, branch{p.tests(h, at, append(rule, ts...)...), then})
-	})
+		bs = append(bs, p.branch(p.leadsTo(h, at, to, ts...), then))
+	}
 	return p.among(bs)
 }
 
@@ -956,11 +1095,9 @@ func (p *plainer) either(t tunnel, h *header.Header, at sum, here func(claim) co
 		return p.or(any...)
 	}
 	end := p.past(h, at)
-	follows(h, func(r header.Rule, ts []header.Test) {
-		if next := p.opt.Table.Header(r.To); next.Class == header.Tunnel {
-			any = append(any, p.and(p.tests(h, at, ts...), inside(next, end)))
-		}
-	})
+	for _, next := range p.nexts(h, header.Tunnel) {
+		any = append(any, p.among([]branch{p.branch(p.leadsTo(h, at, next, h.Valid...), func() cond { return inside(next, end) })}))
+	}
 	return p.or(any...)
 }
 
@@ -1164,7 +1301,7 @@ func (p *plainer) level(k int) view {
 	v := view{where: atLevel}
 	for _, l := range p.opt.Stack.Layers {
 		switch {
-		case l.Level != k || l.Class == header.Tunnel:
+		case l.Level != k || !l.Starts():
 			continue
 		case v.id == header.None:
 			v.id, v.start = l.ID, sum{n: uint32(l.Off)}

@@ -31,6 +31,7 @@ type exprOptions struct {
 	Depth      int
 	Tags       int
 	Extensions int
+	Tunnels    []string
 	OuterOnly  bool
 	Ports      header.Ports
 	Help       bool
@@ -49,9 +50,9 @@ func expr(ctx context.Context, std stdio, args []string) int {
 	}
 	plain := filter.PlainOptions{
 		Options: filter.Options{
-			LinkType: opt.LinkType, Table: header.New(opt.Ports).Only(common), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
+			LinkType: opt.LinkType, Table: header.New(opt.Ports), Depth: opt.Depth, Names: systemNames{ctx, "/etc"},
 		},
-		Tags: opt.Tags, Extensions: opt.Extensions, OuterOnly: opt.OuterOnly,
+		Tags: opt.Tags, Extensions: opt.Extensions, Tunnels: opt.Tunnels, OuterOnly: opt.OuterOnly,
 	}
 	if opt.Stack != "" {
 		if plain.Stack, err = stack.Parse(plain.Table, opt.Stack); err != nil {
@@ -71,18 +72,20 @@ func expr(ctx context.Context, std stdio, args []string) int {
 	return finish(std, err)
 }
 
-// common reports whether the header is one of a short choice.
-func common(h *header.Header) bool {
-	return slices.Contains([]header.ID{header.VLAN, header.GRE, header.VXLAN, header.Geneve, header.IPIP, header.IPIP6, header.ERSPAN1, header.ERSPAN2}, h.ID)
-}
-
 // note says what the text leaves out, and whether it is long.
 func (o *exprOptions) note(plain filter.PlainOptions, text string) string {
 	if plain.Stack != nil || !filter.UsesTunnels(o.Expression, plain.Options) {
 		return ""
 	}
-	note := fmt.Sprintf("tunnels to depth %d, up to %s and %s a level", o.Depth,
-		count(o.Tags, "VLAN tag"), count(o.Extensions, "extension header"))
+	tags, which := "VLAN tag", "all"
+	if !slices.Contains(o.Tunnels, "all") {
+		which = strings.Join(o.Tunnels, ", ") + " and what the expression names, no others"
+	}
+	if slices.ContainsFunc(o.Tunnels, func(w string) bool { return slices.Contains([]string{"all", "mpls", "mplsip", "pw", "pppoe"}, w) }) {
+		tags = "tag or label"
+	}
+	note := fmt.Sprintf("tunnels to depth %d: %s; up to %s and %s a level", o.Depth, which,
+		count(o.Tags, tags), count(o.Extensions, "extension header"))
 	if strings.Count(text, "[") > kernelLoads {
 		note += fmt.Sprintf("; %d KiB may be too long for a kernel, then tcpdump filters by itself", len(text)>>10)
 	}
@@ -93,7 +96,7 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, strings.Replace(what, " or ", "s or ", 1))
 }
 
 // parseExprFlags reads the command line behind "expr".
@@ -102,6 +105,7 @@ func parseExprFlags(args []string) (exprOptions, error) {
 	fs := pflag.NewFlagSet("expr", pflag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.Stack, "stack", "", "")
+	fs.StringSliceVar(&o.Tunnels, "tunnels", filter.PlainTunnels(), "")
 	fs.BoolVar(&o.OuterOnly, "outer-only", false, "")
 	fs.IntVar(&o.Depth, "depth", 1, "")
 	fs.IntVar(&o.Tags, "tags", 1, "")
@@ -113,7 +117,7 @@ func parseExprFlags(args []string) (exprOptions, error) {
 		return o, flagError(err)
 	}
 	o.Expression = strings.Join(fs.Args(), " ")
-	bounded := fs.Changed("depth") || fs.Changed("tags") || fs.Changed("extensions")
+	bounded := fs.Changed("depth") || fs.Changed("tags") || fs.Changed("extensions") || fs.Changed("tunnels")
 	switch {
 	case o.Help:
 		return o, nil
@@ -128,7 +132,7 @@ func parseExprFlags(args []string) (exprOptions, error) {
 	case fs.Changed("stack") && o.Stack == "":
 		return o, errors.New("option --stack: the stack is empty")
 	case o.Stack != "" && bounded:
-		return o, errors.New("option --stack: it says all that may be in a packet, and --depth, --tags and --extensions nothing more")
+		return o, errors.New("option --stack: it says all that may be in a packet, and --depth, --tunnels, --tags and --extensions nothing more")
 	case o.Stack != "" && o.OuterOnly:
 		return o, errors.New("options --stack and --outer-only: a stack is short with its inside")
 	case o.Stack != "" && o.LinkType != header.LinkEthernet:

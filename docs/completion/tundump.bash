@@ -47,12 +47,17 @@ _tundump() {
 	:--fou-port) return ;;
 	:--l2tp-cookie) return ;;
 	expr:--depth) return ;;
+	expr:--tunnels) return ;;
 	expr:--tags) return ;;
 	expr:--extensions) return ;;
 	expr:--stack) return ;;
 	expr:-y|expr:--linktype) return ;;
 	expr:--vxlan-port) return ;;
 	expr:--geneve-port) return ;;
+	expr:--gpe-port) return ;;
+	expr:--gtp-port) return ;;
+	expr:--fou-port) return ;;
+	expr:--l2tp-cookie) return ;;
 	mtu:--underlay) return ;;
 	mtu:-i|mtu:--interface) words=$(command ls /sys/class/net 2>/dev/null) ;;
 	mtu:--inner) return ;;
@@ -80,7 +85,7 @@ _tundump() {
 	if [[ -z $words ]]; then
 		case $sub:$cur in
 		:-*) words='-i --interface --netns -D --list-interfaces -p --no-promiscuous-mode -s --snapshot-length -B --buffer-size -Q --direction --immediate-mode -j --time-stamp-type -J --list-time-stamp-types -y --linktype -L --list-data-link-types --fanout -Z --relinquish-privileges -r --read -V --read-list -w --write --format --print -U --packet-buffered -C --file-size -G --file-seconds -W --file-count -z --file-command --decap --annotate -c --packets --skip --duration -e --link-level -v --verbose -q --quiet -t --time-format -x --hex -X --hex-ascii -A --ascii -# --number -S --absolute-tcp-sequence-numbers -b --asdot -K --dont-verify-checksums --lengths -u --undecoded-nfs --time-stamp-precision --micro --nano -n --numeric --resolve -N --no-domain -l --line-buffered --count --json --stats -F --expression-file -d --dump -O --no-optimize --follow-fragments --no-follow-fragments --depth --vxlan-port --geneve-port --gtp-port --gpe-port --fou-port --l2tp-cookie -h --help --version' ;;
-		expr:-*) words='--depth --tags --extensions --stack --help --outer-only -y --linktype --vxlan-port --geneve-port' ;;
+		expr:-*) words='--depth --tunnels --tags --extensions --stack --help --outer-only -y --linktype --vxlan-port --geneve-port --gpe-port --gtp-port --fou-port --l2tp-cookie' ;;
 		mtu:-*) words='--underlay -i --interface --inner --l2tp-cookie --json -h --help' ;;
 		offset:-*) words='--host --net --mac --port --proto --exact --vni --key --teid --session --spi --isid --call -r --read --map --svg --json --vxlan-port --geneve-port --gpe-port --gtp-port --fou-port --l2tp-cookie -h --help' ;;
 		:*|expr:*)

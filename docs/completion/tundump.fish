@@ -73,14 +73,19 @@ complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l l2tp
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -s 'h' -l help -d 'this'
 complete -c tundump -n 'not __fish_seen_subcommand_from expr mtu offset' -l version -d 'the version'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l depth -x -d 'tunnel levels (1)'
-complete -c tundump -n '__fish_seen_subcommand_from expr' -l tags -x -d 'VLAN tags a level that a scope looks behind (1)'
-complete -c tundump -n '__fish_seen_subcommand_from expr' -l extensions -x -d 'extension headers a level (0); Linux puts one in front of'
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l tunnels -x -d 'those that scopes look into, with what the expression names'
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l tags -x -d 'VLAN tags and labels a level that a scope looks behind (1)'
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l extensions -x -d 'extension headers a level (0), and in GTP; Linux puts one in'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l stack -x -d 'for packets with that stack only, see tundump offset --help:'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l help
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l outer-only -d 'leave out what is asked of the inside of tunnels; this'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -s 'y' -l linktype -x -d 'EN10MB, LINUX_SLL, LINUX_SLL2, RAW, IPV4, IPV6 (EN10MB)'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l vxlan-port -x
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l geneve-port -x
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l gpe-port -x
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l gtp-port -x
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l fou-port -x
+complete -c tundump -n '__fish_seen_subcommand_from expr' -l l2tp-cookie -x -d 'length of the cookies in L2TPv3: 4 or 8 (0)'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -l underlay -x -d 'MTU of the underlay, bytes from the outer IP header on'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -s 'i' -l interface -x -a '(command ls /sys/class/net)' -d 'with a STACK: the underlay, whose MTU it is; without: a'
 complete -c tundump -n '__fish_seen_subcommand_from mtu' -l inner -x -d 'MTU inside, bytes from the inner IP header on: does a'

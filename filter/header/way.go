@@ -42,8 +42,19 @@ func Ways(rules []Rule, to ID, values ...uint32) (ways []Way) {
 			}
 		}
 		if !taken {
+			w.simplify()
 			ways = append(ways, w)
 		}
 	}
 	return ways
+}
+
+// simplify leaves out exceptions that cannot be where the tests hold, or that others include.
+func (w *Way) simplify() {
+	all := slices.Clone(w.Not)
+	w.Not = slices.DeleteFunc(w.Not, func(x Exception) bool {
+		return slices.ContainsFunc(w.Tests, func(t Test) bool {
+			return t.Off == x.Own.Off && t.Size == x.Own.Size && t.Mask&x.Own.Mask&(t.Value^x.Own.Value) != 0
+		}) || x.Peek.Size > 0 && slices.Contains(all, Exception{Own: x.Own})
+	})
 }
