@@ -122,11 +122,25 @@ var apart = map[string][]int{
 	"testdata/geneve.pcap":  {33, 35}, // version 1; 6081 only as the source port
 	"testdata/ipip.pcap":    {40},     // seven extension headers, header.MaxExtensions is six
 	"testdata/mixed.pcapng": {23},     // cut within the inner IPv4 header, behind its addresses
-	// A pseudowire without control word, whose frame is a level; tshark's addresses count IP headers.
+	// A pseudowire without control word right behind Ethernet: its frame is level 1, and what is in it;
+	// tshark sees the same, but levels are counted here by IP headers, of which it has one.
 	"testdata/mpls.pcap": {7},
-	// NSH right behind Ethernet is a tunnel without an outer IP header; reserved bits and versions of
-	// VXLAN-GPE (177 to 179) and NSH (200, 204, 206), which tshark passes over; 279 goes to a tunnel's port.
-	"testdata/services.pcap": {173, 177, 178, 179, 185, 187, 189, 190, 191, 193, 195, 197, 199, 200, 204, 206, 217, 279},
+	"testdata/services.pcap": {
+		// VXLAN-GPE, draft-ietf-nvo3-vxlan-gpe. Without the P flag it is VXLAN, and carries Ethernet: tshark
+		// takes the next protocol 0 for unknown. Without the I flag, and in version 1 and 3, it is none for
+		// us: tshark passes over both.
+		173, 177, 178, 179,
+		// NSH right behind Ethernet, RFC 8300: a tunnel without an outer IP header, which is how levels
+		// are counted here. In 190, as in 191, the metadata is of type 1, but its length 5 words: tshark
+		// takes it for 6, and finds no IP header.
+		185, 187, 189, 190, 191, 193, 195, 197, 199, 217,
+		// NSH of version 1, and of a length of one word, less than its header: none for us, tshark passes over
+		// both. NSH in NSH, which is not walked.
+		200, 204, 206,
+		// What is at UDP port 6635 is MPLS (RFC 7510), here a label and an IP packet. After the TFTP requests
+		// from port 40000 tshark takes all that comes from there for TFTP.
+		279,
+	},
 }
 
 // TestInnerSources compares, for every capture and every inner source address in
