@@ -14,7 +14,7 @@ import (
 )
 
 // How sets are looked up. In classic BPF, and in eBPF if they are small, by
-// comparisons in the program; else in one of three kinds of maps, whichever is the
+// comparisons in the program; else in one of four kinds of maps, whichever is the
 // fastest for what is in the set.
 const (
 	// ClassicSet is the largest set that classic BPF is made of, in addresses or ranges.
@@ -41,6 +41,8 @@ type table struct {
 	kind tableKind
 	long bool
 	bits []int // of a hash: the lengths of prefixes that are in it, the most frequent first
+	// buckets are those of bucket, by the length of the prefixes
+	buckets []*buckets
 }
 
 type tableKind uint8
@@ -48,7 +50,9 @@ type tableKind uint8
 const (
 	// array has a byte for each number up to 65535: for ports, and whatever is as small.
 	array tableKind = iota
-	// hash has prefixes of few lengths, mostly whole addresses. Its key is the number, with
+	// bucket has prefixes of few lengths, mostly whole addresses, if they are short.
+	bucket
+	// hash has other prefixes of few lengths. Its key is the number, with
 	// zeros behind the prefix, and the prefix's length.
 	hash
 	// trie is a longest-prefix-match trie, for prefixes of many lengths.
@@ -100,6 +104,16 @@ func newTable(set *ir.Members, long bool) (*table, error) {
 			t.kind, spec.Type, spec.Flags = trie, ebpf.LPMTrie, unix.BPF_F_NO_PREALLOC
 		} else {
 			groups = merged
+		}
+		if t.kind == hash && !long {
+			var err error
+			if t.buckets, t.m, err = newBucketMap(groups, t.bits); err != nil {
+				return nil, errors.Join(full(n, err), t.m.Close())
+			}
+			if t.buckets != nil {
+				t.kind = bucket
+				return t, nil
+			}
 		}
 		for _, g := range groups {
 			spec.MaxEntries += uint32(len(g))
@@ -322,6 +336,10 @@ func (e *emitter) lookUp(b ir.Block, t *table) {
 		e.copy(asm.R0, b.A)
 	}
 	e.saved(func() {
+		if t.kind == bucket {
+			e.inBuckets(t)
+			return
+		}
 		if t.long {
 			e.number(at)
 		} else {

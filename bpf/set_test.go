@@ -3,6 +3,7 @@ package bpf
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -82,6 +83,20 @@ func lookUpProgram(set *ir.Members, long bool) *ir.Prog {
 	}}
 }
 
+// crowdedSet returns addresses that have no room in buckets.
+func crowdedSet(r *rand.Rand) (s setSample) {
+	var spans []ir.Span[uint32]
+	f := factors()
+	for len(spans) < 4*perBucket {
+		if v := r.Uint32(); v*f[0]>>26 == 1 && v*f[1]>>26 == 2 {
+			spans = append(spans, ir.Span[uint32]{Lo: v, Hi: v})
+			s.tries = append(s.tries, ir.U128{Lo: uint64(v)}, ir.U128{Lo: uint64(v + 1)})
+		}
+	}
+	s.set = ir.NewMembers(spans, nil)
+	return s
+}
+
 // TestSets looks numbers up in random sets in every back end, and fails if a way to
 // do so was never used.
 func TestSets(t *testing.T) {
@@ -114,6 +129,11 @@ func TestSets(t *testing.T) {
 				}
 				ports.set = ir.NewMembers(spans, nil)
 				samples["ports"] = ports
+				samples["crowded"] = crowdedSet(r)
+				// The number that is in entries that are free.
+				all := samples["addresses"]
+				all.tries = append(all.tries, ir.U128{Lo: math.MaxUint32}, ir.U128{Lo: math.MaxUint32 - 1})
+				samples["addresses"] = all
 			}
 			for name, s := range samples {
 				p := lookUpProgram(s.set, long)
@@ -126,7 +146,7 @@ func TestSets(t *testing.T) {
 					}
 					way := fmt.Sprint("long ", long, ": inline")
 					if table := tables[half{0, long}]; table != nil {
-						way = fmt.Sprintf("long %v: %v of %d lengths", long, [...]string{"array", "hash", "trie"}[table.kind], min(len(table.bits), 2))
+						way = fmt.Sprintf("long %v: %v of %d lengths", long, [...]string{"array", "bucket", "hash", "trie"}[table.kind], min(len(table.bits), 2))
 					}
 					used[way]++
 					if err := closeTables(tables); err != nil {
@@ -167,7 +187,7 @@ func TestSets(t *testing.T) {
 	}
 	want := []string{"classic", "matched", "not matched"}
 	if os.Geteuid() == 0 {
-		want = append(want, "long false: inline", "long true: inline", "long false: array of 0 lengths", "long false: hash of 1 lengths", "long false: hash of 2 lengths", "long false: trie of 2 lengths",
+		want = append(want, "long false: inline", "long true: inline", "long false: array of 0 lengths", "long false: bucket of 1 lengths", "long false: bucket of 2 lengths", "long false: hash of 1 lengths", "long false: trie of 2 lengths",
 			"long true: hash of 1 lengths", "long true: hash of 2 lengths", "long true: trie of 2 lengths")
 	}
 	for _, way := range want {
