@@ -34,16 +34,36 @@ const maxInterfaces = 1 << 16
 // flags, lets a packet reach beyond its block, and refuses a pcap packet that is longer
 // than its wire length.
 type File struct {
-	in         input
-	format     interface{ next(*File) (Packet, error) }
-	interfaces []Interface
-	packets    int64 // returned so far
-	err        error // of the last next; nothing follows it
-	closers    []io.Closer
+	parser
+	regular bool  // its bytes are there, and as they are on disk
+	err     error // of the last next; nothing follows it
+	closers []io.Closer
+	last    Packet // that Next has returned
+	chunk   int    // how many bytes ReadChunk reads, about
 
 	deadline deadliner       // nil if reads cannot be interrupted
 	done     <-chan struct{} // of the last Next's context
 	release  func() bool     // ends its hold on deadline
+}
+
+// parser is what has been understood of a file so far, and what comes next.
+type parser struct {
+	in         input
+	format     format
+	interfaces []Interface
+	packets    int64 // so far
+}
+
+// format is one of the two kinds of files.
+type format interface {
+	// next reads the next packet.
+	next(f *parser, p *Packet) error
+	// scan passes over whole packets that are in the buffer, as next would, without reading more. What
+	// is wrong in a packet is not its business. Of an error, of what it has passed over, next would
+	// return the same.
+	scan(f *parser) error
+	// clone returns what does the same from here on.
+	clone() format
 }
 
 type deadliner interface{ SetReadDeadline(time.Time) error }
@@ -71,7 +91,7 @@ func OpenFile(name string) (*File, error) {
 // The end of Next's context interrupts a read if r is a pipe, or any other reader
 // whose SetReadDeadline works.
 func NewFile(r io.Reader) (*File, error) {
-	f := &File{release: func() bool { return true }}
+	f := &File{chunk: chunkSize, release: func() bool { return true }}
 	if file, ok := r.(*os.File); ok {
 		if pipe := reopenPipe(file); pipe != nil {
 			f.closers = append(f.closers, pipe)
@@ -82,6 +102,10 @@ func NewFile(r io.Reader) (*File, error) {
 		f.deadline = d
 	}
 	f.in.r = r
+	if file, ok := r.(*os.File); ok {
+		info, err := file.Stat()
+		f.regular = err == nil && info.Mode().IsRegular()
+	}
 	err := f.decompress()
 	if err == nil {
 		err = f.open()
@@ -130,7 +154,7 @@ func (f *File) decompress() error {
 	if err != nil {
 		return err
 	}
-	f.in = input{r: d}
+	f.in, f.regular = input{r: d}, false
 	f.deadline = d
 	f.closers = append([]io.Closer{d}, f.closers...) // before what it reads from
 	return nil
@@ -182,7 +206,7 @@ func (f *File) Next(ctx context.Context) (Packet, error) {
 	if f.err != nil {
 		return Packet{}, f.err
 	}
-	p, err := f.format.next(f)
+	err := f.format.next(&f.parser, &f.last)
 	for f.deadline != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		// A deadline of an earlier context, or of this one. Nothing was lost: what has
 		// been read is still in the buffer.
@@ -192,14 +216,14 @@ func (f *File) Next(ctx context.Context) (Packet, error) {
 		if err := f.deadline.SetReadDeadline(time.Time{}); err != nil {
 			return Packet{}, err
 		}
-		p, err = f.format.next(f)
+		err = f.format.next(&f.parser, &f.last)
 	}
 	if err != nil {
 		f.err = err
 		return Packet{}, err
 	}
 	f.packets++
-	return p, nil
+	return f.last, nil
 }
 
 // Stats returns nil: a file has no counters.
@@ -219,7 +243,7 @@ func (f *File) Close() error {
 
 // cut explains why no more bytes came while what was being read, of which some had come already
 // if begun.
-func (f *File) cut(err error, begun bool, what string) error {
+func (f *parser) cut(err error, begun bool, what string) error {
 	if err == io.EOF && !begun {
 		return io.EOF
 	}
@@ -230,7 +254,7 @@ func (f *File) cut(err error, begun bool, what string) error {
 }
 
 // damaged returns the error of a file whose bytes make no sense.
-func (f *File) damaged(format string, args ...any) error {
+func (f *parser) damaged(format string, args ...any) error {
 	return fmt.Errorf("the file is damaged after packet %d: %s", f.packets, fmt.Sprintf(format, args...))
 }
 
@@ -261,7 +285,7 @@ func (big order) uint64(b []byte) uint64 {
 
 // input is a buffer in front of a reader. It hands out its own memory.
 type input struct {
-	r          io.Reader
+	r          io.Reader // nil if buf is all
 	buf        []byte
 	start, end int   // what has been read and not been used is buf[start:end]
 	skip       int64 // bytes still to be dropped from r
@@ -290,6 +314,9 @@ func (in *input) discard(n int) {
 
 // fill reads once.
 func (in *input) fill() error {
+	if in.r == nil {
+		return io.EOF
+	}
 	if in.start > 0 {
 		in.end = copy(in.buf, in.buf[in.start:in.end])
 		in.start = 0

@@ -427,6 +427,7 @@ func TestDamaged(t *testing.T) {
 			if len(got) != tt.packets || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%d packets, %v; want %d, %q", len(got), err, tt.packets, tt.want)
 			}
+			sameInChunks(t, tt.file)
 		})
 	}
 }
@@ -798,6 +799,7 @@ func fuzzFile(t *testing.T, b []byte) {
 	if d := cmp.Diff(got, again, wholeBytes); d != "" || fmt.Sprint(err) != fmt.Sprint(err2) {
 		t.Errorf("%v and %v: %s", err, err2, d)
 	}
+	sameInChunks(t, b)
 	data := 0
 	for _, p := range got {
 		if data += len(p.Data); p.Interface >= len(interfaces) || p.Len < len(p.Data) || p.Interface < 0 {

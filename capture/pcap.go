@@ -43,27 +43,45 @@ func (f *File) openPcap(o order, nano bool) error {
 	return nil
 }
 
-func (c *pcap) next(f *File) (Packet, error) {
+func (c *pcap) next(f *parser, p *Packet) error {
 	h, err := f.in.peek(pcapRecord)
 	if err != nil {
-		return Packet{}, f.cut(err, len(h) > 0, "a packet")
+		return f.cut(err, len(h) > 0, "a packet")
 	}
 	captured := c.order.uint32(h[8:])
 	if captured > maxPacket {
-		return Packet{}, f.damaged("a packet of %d bytes", captured)
+		return f.damaged("a packet of %d bytes", captured)
 	}
 	size := pcapRecord + int(captured)
 	b, err := f.in.peek(size)
 	if err != nil {
-		return Packet{}, f.cut(err, true, "a packet")
+		return f.cut(err, true, "a packet")
 	}
 	f.in.discard(size)
-	return Packet{
+	*p = Packet{
 		Time: int64(c.order.uint32(b))*1e9 + int64(c.order.uint32(b[4:]))*c.fraction,
 		Len:  int(max(captured, c.order.uint32(b[12:]))),
 		Data: b[pcapRecord:size:size],
-	}, nil
+	}
+	return nil
 }
+
+func (c *pcap) scan(f *parser) error {
+	b := f.in.buf[f.in.start:f.in.end]
+	n := 0
+	for len(b)-n >= pcapRecord {
+		captured := c.order.uint32(b[n+8:])
+		if captured > maxPacket || int(captured) > len(b)-n-pcapRecord {
+			break
+		}
+		n += pcapRecord + int(captured)
+		f.packets++
+	}
+	f.in.start += n
+	return nil
+}
+
+func (c *pcap) clone() format { return c }
 
 // normalLinkType maps the platform's own numbers for raw IP (DLT_RAW), which some
 // programs write to files, to LINKTYPE_RAW.

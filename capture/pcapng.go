@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"net"
+	"slices"
 )
 
 // A pcapng file (draft-ietf-opsawg-pcapng) is a sequence of blocks, in sections, each
@@ -54,8 +55,9 @@ func (f *File) openPcapng() error {
 	f.format = c
 	// The first interface follows at once in the files of all programs, so that
 	// this does not wait for packets.
+	var p Packet
 	for len(f.interfaces) == 0 {
-		if _, _, err := c.block(f); err == io.EOF {
+		if _, err := c.block(&f.parser, &p); err == io.EOF {
 			return nil // a file without interfaces is whole, and has no packets
 		} else if err != nil {
 			return err
@@ -64,20 +66,52 @@ func (f *File) openPcapng() error {
 	return nil
 }
 
-func (c *pcapng) next(f *File) (Packet, error) {
+func (c *pcapng) next(f *parser, p *Packet) error {
 	for {
-		p, ok, err := c.block(f)
+		ok, err := c.block(f, p)
 		if ok || err != nil {
-			return p, err
+			return err
 		}
 	}
 }
 
-// block reads one block; ok tells that it was a packet.
-func (c *pcapng) block(f *File) (p Packet, ok bool, err error) {
+func (c *pcapng) scan(f *parser) error {
+	for {
+		b := f.in.buf[f.in.start:f.in.end]
+		if len(b) < 12 {
+			return nil
+		}
+		kind, order := c.order.uint32(b), c.order
+		if kind == blockSection {
+			order = b[8] == byteOrderMagic>>24 // or else block finds that out
+		}
+		total := order.uint32(b[4:])
+		if total < 12 || total%4 != 0 || uint64(total) > uint64(len(b)) {
+			return nil
+		}
+		switch kind {
+		case blockSection, blockInterface:
+			var p Packet
+			if _, err := c.block(f, &p); err != nil {
+				return err
+			}
+			continue
+		case blockSimple, blockObsolete, blockEnhanced:
+			f.packets++
+		}
+		f.in.start += int(total)
+	}
+}
+
+func (c *pcapng) clone() format {
+	return &pcapng{order: c.order, first: c.first, clocks: slices.Clone(c.clocks)}
+}
+
+// block reads one block, into p if it is a packet: then ok is true.
+func (c *pcapng) block(f *parser, p *Packet) (ok bool, err error) {
 	h, err := f.in.peek(12) // the shortest block
 	if err != nil {
-		return Packet{}, false, f.cut(err, len(h) > 0, "a block")
+		return false, f.cut(err, len(h) > 0, "a block")
 	}
 	kind := c.order.uint32(h)
 	if kind == blockSection {
@@ -87,12 +121,12 @@ func (c *pcapng) block(f *File) (p Packet, ok bool, err error) {
 		case byteOrderMagicSwapped:
 			c.order = true
 		default:
-			return Packet{}, false, f.damaged("a section with the byte-order magic % x", h[8:12])
+			return false, f.damaged("a section with the byte-order magic % x", h[8:12])
 		}
 	}
 	total := c.order.uint32(h[4:])
 	if total < 12 || total%4 != 0 {
-		return Packet{}, false, f.damaged("a block of %d bytes", total)
+		return false, f.damaged("a block of %d bytes", total)
 	}
 	var (
 		what  string
@@ -109,17 +143,17 @@ func (c *pcapng) block(f *File) (p Packet, ok bool, err error) {
 		what, least = "a packet", 32
 	default:
 		f.in.discard(int(total))
-		return Packet{}, false, nil
+		return false, nil
 	}
 	if total < least || total > maxBlock {
-		return Packet{}, false, f.damaged("%s of %d bytes", what, total)
+		return false, f.damaged("%s of %d bytes", what, total)
 	}
 	b, err := f.in.peek(int(total))
 	if err != nil {
-		return Packet{}, false, f.cut(err, true, what)
+		return false, f.cut(err, true, what)
 	}
 	if again := c.order.uint32(b[total-4:]); again != total {
-		return Packet{}, false, f.damaged("%s of %d bytes that ends as one of %d", what, total, again)
+		return false, f.damaged("%s of %d bytes that ends as one of %d", what, total, again)
 	}
 	body := b[8 : total-4]
 	switch kind {
@@ -128,20 +162,20 @@ func (c *pcapng) block(f *File) (p Packet, ok bool, err error) {
 	case blockInterface:
 		err = c.iface(f, body)
 	case blockSimple:
-		p, err = c.simple(f, body)
+		err = c.simple(f, p, body)
 		ok = err == nil
 	case blockObsolete:
-		p, err = c.packet(f, body, uint32(c.order.uint16(body)))
+		err = c.packet(f, p, body, uint32(c.order.uint16(body)))
 		ok = err == nil
 	case blockEnhanced:
-		p, err = c.packet(f, body, c.order.uint32(body))
+		err = c.packet(f, p, body, c.order.uint32(body))
 		ok = err == nil
 	}
 	f.in.discard(int(total))
-	return p, ok, err
+	return ok, err
 }
 
-func (c *pcapng) section(f *File, body []byte) error {
+func (c *pcapng) section(f *parser, body []byte) error {
 	if major, minor := c.order.uint16(body[4:]), c.order.uint16(body[6:]); major != 1 {
 		return fmt.Errorf("pcapng version %d.%d is not supported", major, minor)
 	}
@@ -150,7 +184,7 @@ func (c *pcapng) section(f *File, body []byte) error {
 	return nil
 }
 
-func (c *pcapng) iface(f *File, body []byte) error {
+func (c *pcapng) iface(f *parser, body []byte) error {
 	if len(f.interfaces) == maxInterfaces {
 		return f.damaged("more than %d interfaces", maxInterfaces)
 	}
@@ -187,9 +221,9 @@ func (c *pcapng) iface(f *File, body []byte) error {
 
 // simple reads a simple packet block: it belongs to the section's first interface, is cut
 // to its snapshot length, and has no time.
-func (c *pcapng) simple(f *File, body []byte) (Packet, error) {
+func (c *pcapng) simple(f *parser, p *Packet, body []byte) error {
 	if len(c.clocks) == 0 {
-		return Packet{}, f.damaged("a packet of a section without interfaces")
+		return f.damaged("a packet of a section without interfaces")
 	}
 	wire := c.order.uint32(body)
 	captured := wire
@@ -198,21 +232,22 @@ func (c *pcapng) simple(f *File, body []byte) (Packet, error) {
 	}
 	data := body[4:]
 	if uint64(captured) > uint64(len(data)) {
-		return Packet{}, f.damaged("a packet of %d bytes in a block of %d", captured, len(body)+12)
+		return f.damaged("a packet of %d bytes in a block of %d", captured, len(body)+12)
 	}
-	return Packet{Interface: c.first, Len: int(wire), Data: data[:captured:captured]}, nil
+	*p = Packet{Interface: c.first, Len: int(wire), Data: data[:captured:captured]}
+	return nil
 }
 
 // packet reads an enhanced or an obsolete packet block of the section's interface id.
-func (c *pcapng) packet(f *File, body []byte, id uint32) (Packet, error) {
+func (c *pcapng) packet(f *parser, p *Packet, body []byte, id uint32) error {
 	if uint64(id) >= uint64(len(c.clocks)) {
-		return Packet{}, f.damaged("a packet of interface %d, and the section has %d", id, len(c.clocks))
+		return f.damaged("a packet of interface %d, and the section has %d", id, len(c.clocks))
 	}
 	captured, wire, data := c.order.uint32(body[12:]), c.order.uint32(body[16:]), body[20:]
 	if uint64(captured) > uint64(len(data)) {
-		return Packet{}, f.damaged("a packet of %d bytes in a block of %d", captured, len(body)+12)
+		return f.damaged("a packet of %d bytes in a block of %d", captured, len(body)+12)
 	}
-	p := Packet{
+	*p = Packet{
 		Time:      c.clocks[id].time(uint64(c.order.uint32(body[4:]))<<32 | uint64(c.order.uint32(body[8:]))),
 		Interface: c.first + int(id),
 		Len:       int(max(captured, wire)),
@@ -221,7 +256,7 @@ func (c *pcapng) packet(f *File, body []byte, id uint32) (Packet, error) {
 	for options := data[min(len(data), (int(captured)+3)&^3):]; ; {
 		code, value, rest, ok := c.option(options)
 		if !ok {
-			return p, nil
+			return nil
 		}
 		if code == optionFlags && len(value) == 4 {
 			switch c.order.uint32(value) & 3 {

@@ -213,6 +213,7 @@ func (o *output) flush() error {
 func (o *output) finish() error {
 	var err error
 	if o.save != nil && o.failed { // the rest of the file has nowhere to go
+		_ = o.save.flush() // but what came before a packet that has no place in it
 		err = o.save.release()
 	} else if o.save != nil {
 		err = o.complete()

@@ -55,7 +55,7 @@ func (s *session) read() error {
 	stop := s.watchFile(progress)
 	ctx, cancel := s.limited()
 	defer cancel()
-	n, err := s.copy(ctx, &selection{Source: src, matcher: s.filters.matcher, only: s.opt.Direction, fragments: &s.filters.memory.file, meter: s.meter}, out)
+	n, err := s.copy(ctx, src, out)
 	stop()
 	err = errors.Join(err, out.finish(), s.reportLate("selected"))
 	return errors.Join(err, s.tellCount(n, err))
@@ -109,7 +109,7 @@ func (s *session) fileNames() ([]string, error) {
 	return names, nil
 }
 
-// files is a source of the packets of one file after the other.
+// files is a source of the packets of one file after the other that the filter accepts.
 type files struct {
 	s     *session
 	names []string // still to be opened
@@ -117,8 +117,14 @@ type files struct {
 	name       string // of the current file
 	file       *os.File
 	src        *capture.File
-	index      []int // of its interfaces in interfaces
+	judges     judges // of its interfaces
+	ahead      *ahead // what reads it, if nobody has to wait for its packets
+	index      []int  // of its interfaces in interfaces
 	interfaces []capture.Interface
+
+	one    found    // the current packet, where ahead does not have it
+	pieces []*piece // memory for ahead
+	ready  int      // packets that Ready has had since Next
 }
 
 // open opens the next file.
@@ -129,8 +135,8 @@ func (f *files) open() error {
 		return err
 	}
 	f.names = f.names[1:]
-	f.name, f.src, f.file, f.index = name, src, file, nil
-	f.describe()
+	f.name, f.src, f.file, f.index, f.judges = name, src, file, nil, judges{s: f.s}
+	f.describe(src.Interfaces())
 	return nil
 }
 
@@ -141,10 +147,9 @@ func (f *files) announce() {
 	}
 }
 
-// describe takes over the interfaces of the current file. One that an earlier
+// describe takes over the interfaces of the current file, as far as it has been read. One that an earlier
 // file had too, as those of a rotation do, is the same.
-func (f *files) describe() {
-	all := f.src.Interfaces()
+func (f *files) describe(all []capture.Interface) {
 	for i := len(f.index); i < len(all); i++ {
 		known := slices.IndexFunc(f.interfaces, func(in capture.Interface) bool { return sameInterface(in, all[i]) })
 		if known < 0 || slices.Contains(f.index, known) {
@@ -157,35 +162,89 @@ func (f *files) describe() {
 
 func sameInterface(a, b capture.Interface) bool {
 	return a.Name == b.Name && a.Description == b.Description && a.LinkType == b.LinkType && a.SnapLen == b.SnapLen &&
-		a.Nanoseconds == b.Nanoseconds && a.BigEndian == b.BigEndian && a.Speed == b.Speed && slices.Equal(a.MAC, b.MAC)
+		a.Nanoseconds == b.Nanoseconds && a.Speed == b.Speed && slices.Equal(a.MAC, b.MAC)
 }
 
 func (f *files) Interfaces() []capture.Interface { return f.interfaces }
 
 func (f *files) Next(ctx context.Context) (capture.Packet, error) {
 	for {
-		p, err := f.src.Next(ctx)
+		found, err := f.next(ctx)
+		if err == io.EOF { // also those that have no packets
+			f.describe(f.src.Interfaces())
+		}
 		switch {
 		case err == io.EOF && len(f.names) > 0:
 			if err := f.closeFile(); err != nil {
-				return p, err
+				return capture.Packet{}, err
 			}
 			if err := f.open(); err != nil {
-				return p, err
+				return capture.Packet{}, err
 			}
 			f.announce()
-			continue
-		case err == io.EOF:
-			return p, err
 		case err != nil:
-			return p, fmt.Errorf("%s: %w", f.name, err)
+			return capture.Packet{}, err
+		case f.take(found):
+			return found.packet, nil
 		}
-		if p.Interface >= len(f.index) {
-			f.describe()
-		}
-		p.Interface = f.index[p.Interface]
-		return p, nil
 	}
+}
+
+// next returns the next packet of the file that may be wanted.
+func (f *files) next(ctx context.Context) (*found, error) {
+	if f.src.Chunked() {
+		if f.ahead == nil {
+			f.ahead = f.startAhead()
+		}
+		return f.ahead.next(ctx)
+	}
+	p := &f.one.packet
+	for {
+		var err error
+		if *p, err = f.src.Next(ctx); err == io.EOF {
+			return nil, err
+		} else if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		if f.s.meter != nil {
+			f.s.meter.read.Add(1)
+		}
+		f.one.interfaces = f.src.Interfaces()
+		var may bool
+		if may, f.one.ask, err = f.judges.judge(p, f.one.interfaces); may || err != nil {
+			return &f.one, err
+		}
+	}
+}
+
+// take reports whether a packet is wanted, and makes its interface one of all files.
+func (f *files) take(p *found) bool {
+	if p.ask != nil && !p.ask.Match(p.packet.Data, &ir.Meta{Len: uint32(p.packet.Len)}, &f.s.filters.memory.file) {
+		return false
+	}
+	if len(p.interfaces) > len(f.index) {
+		f.describe(p.interfaces)
+	}
+	p.packet.Interface = f.index[p.packet.Interface]
+	return true
+}
+
+// readyAtMost is how many packets come without a look at the context.
+const readyAtMost = 64
+
+// Ready returns the next packet if it was found already, and has no new interface.
+func (f *files) Ready() *capture.Packet {
+	for f.ahead != nil && f.ready < readyAtMost {
+		found := f.ahead.ready(len(f.index))
+		if found == nil {
+			break
+		}
+		if f.ready++; f.take(found) {
+			return &found.packet
+		}
+	}
+	f.ready = 0
+	return nil
 }
 
 // Stats returns nil: files have no counters.
@@ -200,6 +259,10 @@ func (f *files) Close() error {
 }
 
 func (f *files) closeFile() error {
+	if f.ahead != nil {
+		f.pieces = f.ahead.close()
+		f.ahead = nil
+	}
 	src, file := f.src, f.file
 	f.src = nil
 	return errors.Join(src.Close(), file.Close())
@@ -252,60 +315,4 @@ func (s *session) notRead(path string) error {
 		}
 	}
 	return nil
-}
-
-// selection is a source that passes on the packets of another one that a filter
-// accepts.
-type selection struct {
-	capture.Source
-	matcher   func(capture.Interface) (*ir.Matcher, error)
-	only      capture.Direction // of the packets whose direction is known, DirectionUnknown is both
-	fragments *ir.Fragments
-	judges    []judge // by interface
-	meter     *meter  // nil if nobody looks
-}
-
-// judge judges the packets of one interface.
-type judge struct {
-	made    bool
-	matcher *ir.Matcher // nil if all are wanted
-	ahead   *ir.Judge
-}
-
-func (f *selection) Next(ctx context.Context) (capture.Packet, error) {
-	for {
-		p, err := f.Source.Next(ctx)
-		if err != nil {
-			return p, err
-		}
-		if f.meter != nil {
-			f.meter.read.Add(1)
-		}
-		if f.only != capture.DirectionUnknown && p.Direction != capture.DirectionUnknown && p.Direction != f.only {
-			continue
-		}
-		for len(f.judges) <= p.Interface {
-			f.judges = append(f.judges, judge{})
-		}
-		j := &f.judges[p.Interface]
-		if !j.made {
-			if j.matcher, err = f.matcher(f.Interfaces()[p.Interface]); err != nil {
-				return p, err
-			}
-			if j.made = true; j.matcher != nil {
-				j.ahead = j.matcher.Judge()
-			}
-		}
-		if j.matcher == nil {
-			return p, nil
-		}
-		meta := ir.Meta{Len: uint32(p.Len)}
-		match, known := j.ahead.Ahead(p.Data, &meta)
-		if !known {
-			match = j.matcher.Match(p.Data, &meta, f.fragments)
-		}
-		if match {
-			return p, nil
-		}
-	}
 }
