@@ -665,6 +665,12 @@ func (m dnsMessage) domain(o int) int {
 				}
 				return next
 			}
+			if o == m.Text.end { // what was cut has no label any more
+				if next < 0 {
+					next = o + n
+				}
+				return next
+			}
 			if printed < maxName && !m.chars(o, min(n, maxName-printed)) {
 				return -1
 			}

@@ -82,7 +82,7 @@ func ospfExamples() (frames [][]byte) {
 
 // routingExamples are frames of the protocols that routers and servers speak among themselves.
 func routingExamples() map[string][][]byte {
-	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples()}
+	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples(), "dhcp6": dhcp6Examples()}
 }
 
 // routingForms are the ways to print that show what is in messages.
