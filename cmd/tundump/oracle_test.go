@@ -67,7 +67,7 @@ func captures(t *testing.T) []string {
 			all = append(all, files...)
 		}
 	}
-	return all
+	return append(all, "../../testdata/captures/tunnels.pcap")
 }
 
 // innerSources asks tshark for the source addresses on tunnel levels 1 to 3 of
@@ -125,6 +125,12 @@ var apart = map[string][]int{
 	// A pseudowire without control word right behind Ethernet: its frame is level 1, and what is in it;
 	// tshark sees the same, but levels are counted here by IP headers, of which it has one.
 	"testdata/mpls.pcap": {7},
+	"captures/tunnels.pcap": {
+		15, 72, 73, // NSH and PBB right behind Ethernet: no outer IP header, by which levels are counted here
+		46, 47, 48, // tshark takes the control word of a pseudowire for an Ethernet address
+		49,                     // likewise a tunnel without an outer IP header, a pseudowire without control word
+		50, 51, 52, 53, 54, 55, // tshark has to be told what an L2TPv3 session carries
+	},
 	"testdata/services.pcap": {
 		// VXLAN-GPE, draft-ietf-nvo3-vxlan-gpe. Without the P flag it is VXLAN, and carries Ethernet: tshark
 		// takes the next protocol 0 for unknown. Without the I flag, and in version 1 and 3, it is none for
