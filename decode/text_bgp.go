@@ -201,7 +201,13 @@ func (t *Text) bgpCapabilities(o, length int) {
 			t.s(" [|bgp]")
 			return
 		}
-		least := map[int]int{1: 4, 64: 2, 65: 4}[kind]
+		least := 0
+		switch kind {
+		case 1, 65:
+			least = 4
+		case 64:
+			least = 2
+		}
 		switch {
 		case n < least:
 			t.numbers(" (too short, < ", least, ")")

@@ -87,8 +87,7 @@ func (t *Text) bgpValue(kind, o, n, level int) {
 	if !t.need(o, n) {
 		return
 	}
-	sizes := map[int]int{1: 1, 3: 4, 4: 4, 5: 4, 6: 0, 9: 4, 18: 8}
-	if want, ok := sizes[kind]; ok && n != want || (kind == 7 && n != 6 && n != 8) || (kind == 8 || kind == 10) && n%4 != 0 || kind == 16 && n%8 != 0 || kind == 32 && (n == 0 || n%12 != 0) {
+	if !bgpFits(kind, n) {
 		t.s("invalid len")
 		t.bgpDump(o, n)
 		return
@@ -153,6 +152,29 @@ func (t *Text) bgpValue(kind, o, n, level int) {
 	if kind != 32 && kind != 128 {
 		t.bgpDump(o, n)
 	}
+}
+
+// bgpFits reports whether the value of an attribute may be n bytes long.
+func bgpFits(kind, n int) bool {
+	switch kind {
+	case 1:
+		return n == 1
+	case 3, 4, 5, 9:
+		return n == 4
+	case 6:
+		return n == 0
+	case 7:
+		return n == 6 || n == 8
+	case 8, 10:
+		return n%4 == 0
+	case 16:
+		return n%8 == 0
+	case 18:
+		return n == 8
+	case 32:
+		return n > 0 && n%12 == 0
+	}
+	return true
 }
 
 func (t *Text) bgpDump(o, n int) {

@@ -116,9 +116,7 @@ func (t *Text) dhcp6Options(o, end, relays int) {
 // dhcp6Option prints what an option says, and returns false if it ends too early.
 func (t *Text) dhcp6Option(code, o, n, relays int) bool {
 	end := o + n
-	least := map[int]int{1: 2, 2: 2, dhcp6IANA: 12, dhcp6IATA: 4, dhcp6IAAddr: 24, 11: 11, 13: 2, dhcp6IAPD: 12, dhcp6IAPrefix: 25, 37: 4, 41: 5, 42: 5, dhcp6LeaseQuery: 17, 47: 16, 56: 4, 64: 3, 112: 5}[code]
-	exactly := map[int]int{7: 1, 8: 2, 19: 1, 32: 4, 46: 4}[code]
-	if n < least || exactly > 0 && n != exactly {
+	if least, most := dhcp6Size(code); n < least || n > most {
 		t.s(" ?")
 		return true
 	}
@@ -240,6 +238,21 @@ func (t *Text) dhcp6Option(code, o, n, relays int) bool {
 		t.dhcp6AFTR(o, n)
 	}
 	return true
+}
+
+// dhcp6Size returns how long the value of an option may be.
+func dhcp6Size(code int) (least, most int) {
+	const any = 0xffff
+	sizes := [...]int{1: 2, 2: 2, dhcp6IANA: 12, dhcp6IATA: 4, dhcp6IAAddr: 24, 7: 1, 8: 2, 11: 11, 13: 2, 19: 1, dhcp6IAPD: 12, dhcp6IAPrefix: 25, 32: 4, 37: 4, 41: 5, 42: 5,
+		dhcp6LeaseQuery: 17, 46: 4, 47: 16, 56: 4, 64: 3, 112: 5}
+	if code < len(sizes) {
+		least = sizes[code]
+	}
+	switch code {
+	case 7, 8, 19, 32, 46:
+		return least, least
+	}
+	return least, any
 }
 
 // dhcp6Start prints the first ten of n bytes.

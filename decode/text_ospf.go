@@ -197,13 +197,16 @@ func (t *Text) ospfLLS(options, o, size, length int) {
 			return
 		}
 		t.s("\n\t    ")
-		t.name(map[int]string{1: "Extended Options", 2: "MD5 Authentication"}[kind], "Unknown TLV")
+		t.name(pick(kind, "", "Extended Options", "MD5 Authentication"), "Unknown TLV")
 		t.numbers(" (", kind, ")")
 		n := t.u16(o + 2)
 		t.numbers(", length: ", n)
 		o += 4
-		if want := map[int]int{1: 4, 2: 20}[kind]; want != 0 && n != want {
-			t.numbers(" [should be ", want, "]")
+		switch {
+		case kind == 1 && n != 4:
+			t.s(" [should be 4]")
+		case kind == 2 && n != 20:
+			t.s(" [should be 20]")
 		}
 		switch kind {
 		case 1:

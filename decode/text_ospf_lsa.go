@@ -37,7 +37,7 @@ func (t *Text) lsaName(kind int) {
 }
 
 func (t *Text) opaqueName(kind int) {
-	t.name(map[int]string{opaqueEngineering: "Traffic Engineering", opaqueGrace: "Graceful restart", opaqueRouter: "Router Information"}[kind], "unknown")
+	t.name(pick(kind, "", "Traffic Engineering", "", "Graceful restart", "Router Information"), "unknown")
 	t.numbers(" LSA (", kind, ")")
 }
 

@@ -27,6 +27,8 @@ func (t *Text) datagram(sport, dport, o, length int) bool {
 		t.dhcp6(o, length)
 	case isRadius(sport), isRadius(dport):
 		t.radius(o, length)
+	case dport == portHSRP:
+		t.hsrp(o, length)
 	case isBFD(dport):
 		t.bfd(dport, o, length)
 	case is(5060):

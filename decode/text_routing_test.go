@@ -80,9 +80,23 @@ func ospfExamples() (frames [][]byte) {
 	return frames
 }
 
+func hsrpExamples() (frames [][]byte) {
+	for kind := range 4 {
+		for _, state := range []int{0, 1, 2, 3, 4, 8, 16, 99} {
+			message := bytesOf(0, kind, state, "03 0a 64 01 00", []byte("cisco\x00\x00\x00"), "0a000064")
+			frames = append(frames, eth(header.TypeIP, ip4(protoUDP, udp(portHSRP, message))))
+		}
+	}
+	for _, message := range []string{"", "00", "0000", "000010", "01001003", "0000100300640100 6369736301800022 0a000064", "0000ff3cff640107 3132333435363738 0a000064", "0000100000640100 0061620000000000 0a000064 616263",
+		"000010030a640100 6369736300000000 0a00"} {
+		frames = append(frames, eth(header.TypeIP, ip4(protoUDP, udp(portHSRP, bytesOf(message)))))
+	}
+	return frames
+}
+
 // routingExamples are frames of the protocols that routers and servers speak among themselves.
 func routingExamples() map[string][][]byte {
-	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples(), "dhcp6": dhcp6Examples()}
+	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples(), "dhcp6": dhcp6Examples(), "hsrp": hsrpExamples()}
 }
 
 // routingForms are the ways to print that show what is in messages.
