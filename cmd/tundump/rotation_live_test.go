@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 	"os"
@@ -98,6 +99,59 @@ func TestRotationUnderLoad(t *testing.T) {
 		if n := strings.Count(string(out), line); n != len(files) {
 			t.Errorf("capinfos says %q %d times for %d files", line, n, len(files))
 		}
+	}
+}
+
+// TestRotationBySizeAndTime captures numbered packets for some seconds into files with a time in
+// their names, several for each second. All packets are there once, in order.
+func TestRotationBySizeAndTime(t *testing.T) {
+	l := newLab(t)
+	const rounds, each = 12, 2000
+	dir := t.TempDir()
+	r := start(t, l, l.A, "tundump", "-i", "eth1", "-w", filepath.Join(dir, "%H%M%S.pcapng"), "-G", "1", "-C", "100k", "udp and dst port 5000")
+	for i := range rounds {
+		frames := make([][]byte, each)
+		for j := range frames {
+			frames[j] = numberedPacket(uint64(i*each+j), 100)
+		}
+		if err := l.Transmit(l.A, "eth1", frames); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	log := r.stop(syscall.SIGINT)
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files: %v\n%s", len(files), err, log)
+	}
+	// 101530.pcapng, 101530.pcapng1, ..., 101531.pcapng: by the time, then by the number.
+	slices.SortFunc(files, func(a, b string) int {
+		timeA, numberA, _ := strings.Cut(a, ".pcapng")
+		timeB, numberB, _ := strings.Cut(b, ".pcapng")
+		x, _ := strconv.Atoi(numberA)
+		y, _ := strconv.Atoi(numberB)
+		return cmp.Or(strings.Compare(timeA, timeB), x-y)
+	})
+	next, periods := uint64(0), map[string]bool{}
+	for _, f := range files {
+		period, _, _ := strings.Cut(f, ".pcapng")
+		periods[period] = true
+		name := filepath.Join(t.TempDir(), "x.pcapng") // the reader goes by the name
+		if err := os.Symlink(f, name); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range numbers(t, name) {
+			if n != next {
+				t.Fatalf("%s: packet %d, want %d\n%s", f, n, next, log)
+			}
+			next++
+		}
+	}
+	if c, _, d := counters(t, log); next != rounds*each || c != rounds*each || d != 0 {
+		t.Errorf("%d packets are in the files, %d were captured, %d dropped", next, c, d)
+	}
+	if len(periods) < 3 {
+		t.Errorf("%d periods", len(periods))
 	}
 }
 
