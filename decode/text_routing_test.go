@@ -94,9 +94,26 @@ func hsrpExamples() (frames [][]byte) {
 	return frames
 }
 
+func ripExamples() (frames [][]byte) {
+	const route = "00020000 0a000000 ff000000 00000000 00000001"
+	for _, message := range []string{"02020000" + route + "00020001 0a010000 ffff0000 0a000001 00000010", "01020000 0000 0000 00000000 00000000 00000000 00000010", "02010000 00020000 0a000000 00000000 00000000 00000001 00020000 0a000000 00000000 00000000 00000002",
+		"02020000 ffff 0002 7061737377000000 0000000000000000" + route, "02020000 ffff 0003 0024 01 10 00000001 0000000000000000" + route + "ffff0001 00112233445566778899aabbccddeeff", "02020000 0005 0000 0a000000 ff000000 00000000 00000001" + route,
+		"02020000 00020000 0a000000", "02020000" + route + "0002", "02020000 ffff 0009 00000000 00000000 00000000 00000001" + route, "02020000 00020000 ffffffff ffffffff 00000000 ffffffff", "02020000 00020000 0a000000 ffff00ff 00000000 00000001",
+		"02010000 00020001 0a000000 01000000 00000000 00000001", "02010000 00020000 0a000000 00000000 00000000 00000001 0002", "02010000 ffff0000 0a000000 00000000 00000000 00000001", "02010000 00000000 0a000000 00000000 00000000 00000001",
+		"02020000 0000 0000 0a000000 ff000000 00000000 00000001", "0202", "", "02020000", "01010000 00020000"} {
+		frames = append(frames, eth(header.TypeIP, ip4(protoUDP, udp(portRIP, bytesOf(message)))))
+	}
+	for command := range 9 {
+		for version := range 5 {
+			frames = append(frames, eth(header.TypeIP, ip4(protoUDP, udp(portRIP, bytesOf(command, version, "0000", route)))))
+		}
+	}
+	return frames
+}
+
 // routingExamples are frames of the protocols that routers and servers speak among themselves.
 func routingExamples() map[string][][]byte {
-	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples(), "dhcp6": dhcp6Examples(), "hsrp": hsrpExamples()}
+	return map[string][][]byte{"ospf": ospfExamples(), "bgp": bgpExamples(), "dhcp6": dhcp6Examples(), "hsrp": hsrpExamples(), "rip": ripExamples()}
 }
 
 // routingForms are the ways to print that show what is in messages.
