@@ -2,7 +2,6 @@ package decode
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 // controlFields are tshark's names for what we print of the protocols of links, routers and clocks.
 func controlFields() []struct{ tshark, layer, field string } {
 	return []struct{ tshark, layer, field string }{
+		{"igmp.type", "igmp", "type"}, {"igmp.max_resp", "igmp", "max_response"}, {"igmp.maddr", "igmp", "group"}, {"igmp.checksum", "igmp", "sum"},
 		{"ntp.flags.li", "ntp", "leap"}, {"ntp.flags.vn", "ntp", "version"}, {"ntp.flags.mode", "ntp", "mode"}, {"ntp.stratum", "ntp", "stratum"},
 		{"bfd.version", "bfd", "version"}, {"bfd.diag", "bfd", "diagnostic"}, {"bfd.sta", "bfd", "state"}, {"bfd.detect_time_multiplier", "bfd", "detect_mult"},
 		{"bfd.my_discriminator", "bfd", "my_discriminator"}, {"bfd.your_discriminator", "bfd", "your_discriminator"},
@@ -40,8 +40,10 @@ func TestJSONControl(t *testing.T) {
 			}
 		}
 	}
-	frames = append(frames, ospfExamples()...)
-	frames = append(frames, bgpExamples()...)
+	all := examples()
+	for _, name := range []string{"igmp", "sctp", "ospf", "bgp"} {
+		frames = append(frames, all[name]...)
+	}
 	var b bytes.Buffer
 	w, err := NewPcapng(&b, PcapngOptions{})
 	if err != nil {
@@ -58,7 +60,15 @@ func TestJSONControl(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"_ws.malformed", "bgp.type"}
+	// Lists in our fields, and what tshark calls what they have.
+	lists := []struct{ tshark, layer, field, name string }{
+		{"bgp.type", "bgp", "messages", "type"}, {"sctp.chunk_type", "sctp", "chunks", "type"}, {"sctp.chunk_length", "sctp", "chunks", "length"}, {"sctp.data_tsn_raw", "sctp", "chunks", "tsn"},
+		{"igmp.record_type", "igmp", "groups", "type"},
+	}
+	names := []string{"_ws.malformed"}
+	for _, l := range lists {
+		names = append(names, l.tshark)
+	}
 	for _, f := range controlFields() {
 		names = append(names, f.tshark)
 	}
@@ -83,14 +93,20 @@ func TestJSONControl(t *testing.T) {
 					t.Errorf("packet %d: %s is %v, tshark has %v\n% x", i+1, field.tshark, v, want, f)
 				}
 			}
-			if l.Name == "bgp" && theirs[i]["bgp.type"] != nil {
-				var kinds []string
-				for _, m := range l.Fields["messages"].([]any) {
-					kinds = append(kinds, fmt.Sprint(m.(map[string]any)["type"]))
+			for _, list := range lists {
+				want, items := theirs[i][list.tshark], l.Fields[list.field]
+				if l.Name != list.layer || items == nil || want == nil || slices.Equal(theirs[i]["sctp.chunk_length"], []string{"2"}) { // of less than its own header
+					continue
 				}
-				seen["bgp.type"]++
-				if !slices.Equal(kinds, theirs[i]["bgp.type"]) {
-					t.Errorf("packet %d: messages %v, tshark has %v", i+1, kinds, theirs[i]["bgp.type"])
+				var values []any
+				for _, item := range items.([]any) {
+					if v, ok := item.(map[string]any)[list.name]; ok {
+						values = append(values, v)
+					}
+				}
+				seen[list.tshark]++
+				if !slices.EqualFunc(want, values, sameValue) {
+					t.Errorf("packet %d: %s is %v, tshark has %v\n% x", i+1, list.tshark, values, want, f)
 				}
 			}
 		}

@@ -128,7 +128,11 @@ func (j *JSON) igmp(b []byte, off, level, length int) bool {
 	}
 	j.startLayer("igmp", level, off, length)
 	j.number("type", uint64(b[0]))
-	j.number("max_response", uint64(b[1]))
+	response := uint64(b[1])
+	if b[0] == 0x11 && len(b) >= 12 && response >= 0x80 { // RFC 3376 section 4.1.1
+		response = (response&0xf | 0x10) << (response>>4&7 + 3)
+	}
+	j.number("max_response", response)
 	j.number("sum", be16(b[2:]))
 	if b[0] == 0x22 { // a version 3 report
 		j.key("groups")
