@@ -88,6 +88,15 @@ func toLink(link header.LinkType, frame []byte) (data []byte, ok bool) {
 		return append(append(make([]byte, 14), frame[12:14]...), payload...), true
 	case header.LinkSLL2:
 		return append(append(slices.Clone(frame[12:14]), make([]byte, 18)...), payload...), true
+	case header.LinkNull, header.LinkLoop: // AF_INET, and AF_INET6 of macOS: on Linux it is another for files
+		family := map[uint16][]byte{header.TypeIP: {2, 0, 0, 0}, header.TypeIP6: {30, 0, 0, 0}}[typ]
+		if link == header.LinkLoop {
+			family = map[uint16][]byte{header.TypeIP: {0, 0, 0, 2}, header.TypeIP6: {0, 0, 0, 30}}[typ]
+		}
+		return append(slices.Clone(family), payload...), family != nil
+	case header.LinkPPP:
+		proto := map[uint16][]byte{header.TypeIP: {0xff, 3, 0, 0x21}, header.TypeIP6: {0xff, 3, 0, 0x57}, header.TypeMPLS: {0xff, 3, 2, 0x81}}[typ]
+		return append(slices.Clone(proto), payload...), proto != nil
 	case header.LinkRaw:
 		return payload, typ == header.TypeIP || typ == header.TypeIP6
 	case header.LinkIPv4:
@@ -151,6 +160,9 @@ func TestPlain(t *testing.T) {
 		{header.LinkRaw, few, 1, 0, 0, 500, 20},
 		{header.LinkIPv4, few, 1, 0, 1, 500, 20},
 		{header.LinkIPv6, few, 1, 0, 0, 500, 20},
+		{header.LinkNull, few, 1, 0, 0, 500, 15},
+		{header.LinkLoop, few, 1, 0, 0, 500, 10},
+		{header.LinkPPP, few + ",mpls", 1, 1, 0, 500, 15},
 		{header.LinkEthernet, "gtp,teredo,etherip", 1, 1, 1, 1000, 8},
 		{header.LinkEthernet, "gtp", 1, 0, 3, 1000, 5},
 		{header.LinkEthernet, "gpe,nsh,pbb,l2tp", 1, 1, 0, 1000, 10},
@@ -161,6 +173,7 @@ func TestPlain(t *testing.T) {
 	} {
 		opt := plainOptions(c.depth, c.tags, c.extensions)
 		opt.LinkType, opt.Table, opt.Tunnels = c.link, header.New(header.DefaultPorts()), strings.Split(c.tunnels, ",")
+		opt.Origin = OriginFile
 		if c.tunnels != few { // foo-over-UDP makes the text much longer
 			opt.Table = header.New(random.Ports())
 		}
@@ -208,6 +221,9 @@ func TestPlain(t *testing.T) {
 				t.Fatalf("%s: %v", text, err)
 			default:
 				want, plainest = selects(t, file, plain), selects(t, file, plain, "-O")
+				if c.link == header.LinkNull || c.link == header.LinkLoop {
+					want = plainest // the optimiser of libpcap 1.10 loses the store of an offset here
+				}
 			}
 			for n, data := range packets {
 				got := p.Match(data, ir.Meta{Len: uint32(len(data))})

@@ -118,7 +118,7 @@ type mtuReport struct {
 
 	// Inner is the MTU that shall be inside, 0 if none is asked about. A full packet of
 	// it makes Outer bytes on the underlay and, if that is TooLarge, these fragments, of
-	// which there are none if it is more than IP can carry.
+	// which there are none if it is more than IP can carry, or the underlay has no IP.
 	Inner     int   `json:"inner,omitempty"`
 	TooLarge  int   `json:"too_large,omitempty"`
 	Outer     int   `json:"outer,omitempty"`

@@ -79,7 +79,7 @@ complete -c tundump -n '__fish_seen_subcommand_from expr' -l extensions -x -d 'e
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l stack -x -d 'for packets with that stack only, see tundump offset --help:'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l help
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l outer-only -d 'leave out what is asked of the inside of tunnels; this'
-complete -c tundump -n '__fish_seen_subcommand_from expr' -s 'y' -l linktype -x -d 'EN10MB, LINUX_SLL, LINUX_SLL2, RAW, IPV4, IPV6 (EN10MB)'
+complete -c tundump -n '__fish_seen_subcommand_from expr' -s 'y' -l linktype -x -d 'EN10MB, LINUX_SLL, LINUX_SLL2, RAW, IPV4, IPV6, PPP'
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l vxlan-port -x
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l geneve-port -x
 complete -c tundump -n '__fish_seen_subcommand_from expr' -l gpe-port -x
