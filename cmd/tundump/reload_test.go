@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // replace writes a file at once, so that nobody sees half of it.
@@ -101,4 +102,74 @@ func TestReload(t *testing.T) {
 		t.Errorf("only %d packets came while the sets were read: the test says little", before)
 	}
 	t.Logf("%d packets while the sets were read", before)
+}
+
+// TestReloadRefused has the kernel refuse the tables of new sets, by a limit on files, which they
+// are: the old ones stay, and later others take their place.
+func TestReloadRefused(t *testing.T) {
+	l := newLab(t)
+	dir := t.TempDir()
+	hosts, out := filepath.Join(dir, "hosts"), filepath.Join(dir, "out.pcapng")
+	var many strings.Builder
+	for n := range 2000 {
+		fmt.Fprintf(&many, "10.9.%d.%d\n2001:db8::%x\n", n/250, n%250, n)
+	}
+	replace(t, hosts, "10.5.5.1\n"+many.String())
+	s := newSender(t, l)
+	r := start(t, l, l.B, "tundump", "-i", "eth1", "-w", out, "inner src host in @"+hosts)
+	s.send(30)
+	pid := r.cmd.Process.Pid
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, fd := range open {
+		used[fd.Name()] = true
+	}
+	// One is left, for the file of the set.
+	few, free := uint64(0), 0
+	for ; free < 1; few++ {
+		if !used[fmt.Sprint(few)] {
+			free++
+		}
+	}
+	var before unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: few, Max: before.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, hosts, "10.5.5.2\n"+many.String())
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	line := r.until("again")
+	t.Log(line)
+	if !strings.Contains(line, "too many open files") || !strings.HasSuffix(line, "; the old ones stay") {
+		t.Errorf("it says %q", line)
+	}
+	s.send(30)
+	kept := s.sent
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if line := r.until("again"); !strings.HasSuffix(line, "read the sets again: 4001 entries of 1 set") {
+		t.Errorf("it says %q", line)
+	}
+	s.send(30)
+	log := r.stop(syscall.SIGINT)
+	want := wantSequences(1, kept)
+	for _, seq := range wantSequences(2, s.sent) {
+		if seq[1] >= kept {
+			want = append(want, seq)
+		}
+	}
+	if d := cmp.Diff(want, sequences(readCapture(t, out))); d != "" {
+		t.Errorf("packets (-want +got):\n%s\n%s", d, log)
+	}
 }
