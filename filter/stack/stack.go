@@ -177,13 +177,18 @@ func (s *Stack) String() string {
 		if l.Implied {
 			continue
 		}
-		text := l.Name
-		for _, o := range l.options {
-			text += "," + o.text
-		}
-		layers = append(layers, text)
+		layers = append(layers, l.text())
 	}
 	return strings.Join(layers, "/")
+}
+
+// text returns the layer as Parse takes it.
+func (l *Layer) text() string {
+	text := l.Name
+	for _, o := range l.options {
+		text += "," + o.text
+	}
+	return text
 }
 
 // Error is what is wrong with a stack, and where.
@@ -497,11 +502,36 @@ func (p *parser) misplaced(prev, l *Layer, strict bool) error {
 	if prev == nil {
 		return p.wrong(l.pos, l.end, "a stack cannot start with %s: %s", l.Name, can)
 	}
-	name := prev.Name
-	if strict { // the options are known to be right, and may be the reason
-		name = shorten(p.text[prev.pos:prev.end])
+	if !strict {
+		return p.wrong(l.pos, l.end, "%s cannot follow %s: %s", l.Name, prev.Name, can)
 	}
-	return p.wrong(l.pos, l.end, "%s cannot follow %s: %s", l.Name, name, can)
+	// The options are known to be right, and may be the reason.
+	if other := p.instead(prev, l); other != "" {
+		can += "; it can follow " + other
+	}
+	return p.wrong(l.pos, l.end, "%s cannot follow %s: %s", l.Name, shorten(p.text[prev.pos:prev.end]), can)
+}
+
+// instead returns the layer prev with an option more, or one less, which another layer could follow;
+// "" if there is none.
+func (p *parser) instead(prev, l *Layer) string {
+	w := p.words[slices.IndexFunc(p.words, func(w word) bool { return w.name == l.Name })]
+	for _, o := range options(prev.Header) {
+		if o.kind != flag {
+			continue
+		}
+		other := Layer{Header: prev.Header, Name: prev.Name, options: slices.DeleteFunc(slices.Clone(prev.options), func(g piece) bool { return g.text == o.name })}
+		if !prev.has(o.name) {
+			other.options = append(other.options, piece{text: o.name})
+		}
+		if p.options(&other) != nil {
+			continue
+		}
+		if _, ways := p.follow(&other, w); ways != nil {
+			return other.text()
+		}
+	}
+	return ""
 }
 
 // An option states a part of a header.

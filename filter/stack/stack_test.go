@@ -132,15 +132,15 @@ func TestErrors(t *testing.T) {
 		{"ip/gre,crc", "crc", `unknown option "crc" of gre: csum, key or seq can stand here`},
 		{"ip/tcp,mss=5", "mss=5", `unknown option "mss=5" of tcp: nothing can`},
 		{"ip,", "", `unknown option "" of ip: ihl=N or ext=BYTES can stand here`},
-		{"ip/gre/erspan2", "erspan2", "erspan2 cannot follow gre: ether, mpls, ip, ip6, erspan1, erspan3, wccp or nsh can stand here"},
-		{"ip/gre,seq/erspan1", "erspan1", "erspan1 cannot follow gre,seq: ether, mpls, ip, ip6, erspan2, erspan3, wccp or nsh can stand here"},
+		{"ip/gre/erspan2", "erspan2", "erspan2 cannot follow gre: ether, mpls, ip, ip6, erspan1, erspan3, wccp or nsh can stand here; it can follow gre,seq"},
+		{"ip/gre,seq/erspan1", "erspan1", "erspan1 cannot follow gre,seq: ether, mpls, ip, ip6, erspan2, erspan3, wccp or nsh can stand here; it can follow gre"},
 		{"ip/icmp6", "icmp6", "icmp6 cannot follow ip: mpls, ip, ip6, tcp, udp, sctp, icmp, gre, pptp, etherip or l2tp can stand here"},
 		{"ip/quic", "quic", `unknown layer "quic": mpls, ip, ip6, tcp, udp, sctp, icmp, gre, pptp, etherip or l2tp can stand here`},
 		{"", "", "a layer is missing: ether, vlan, qinq, mpls, pppoe, ip, ip6, arp, nsh or pbb can stand here"},
 		{"ip//tcp", "", "a layer is missing: mpls, ip, ip6, tcp, udp, sctp, icmp, gre, pptp, etherip or l2tp can stand here"},
 		{"ip/", "", "a layer is missing: mpls, ip, ip6, tcp, udp, sctp, icmp, gre, pptp, etherip or l2tp can stand here"},
 		{"ip6/dstopts/gre", "dstopts", "dstopts is no layer: extension headers are an option of the layer in front, ip6,ext=BYTES"},
-		{"ip/pptp/ppp", "ppp", "ppp cannot follow pptp: nothing can"}, // without a sequence number there is no payload
+		{"ip/pptp/ppp", "ppp", "ppp cannot follow pptp: nothing can; it can follow pptp,seq"}, // without a sequence number there is no payload
 		{"ip/gtp", "gtp", "gtp cannot follow ip: mpls, ip, ip6, tcp, udp, sctp, icmp, gre, pptp, etherip or l2tp can stand here"},
 		{"ip/udp/gtp/ether", "ether", "ether cannot follow gtp: ip or ip6 can stand here"},
 		{"ip/udp/gtp,seq,ext=8/mpls", "mpls", "mpls cannot follow gtp: ip or ip6 can stand here"},
