@@ -654,6 +654,13 @@ func (m dnsMessage) domain(o int) int {
 		}
 		kind := m.Text.data[o]
 		o++
+		if kind != 0 && o == m.Text.end && (kind < 0xc0 || printed > 0) {
+			// tcpdump does not miss a label of which there is nothing.
+			if next < 0 {
+				next = o + n
+			}
+			return next
+		}
 		switch kind >> 6 {
 		case 0:
 			if kind == 0 {
@@ -662,12 +669,6 @@ func (m dnsMessage) domain(o int) int {
 				}
 				if next < 0 {
 					next = o
-				}
-				return next
-			}
-			if o == m.Text.end { // what was cut has no label any more
-				if next < 0 {
-					next = o + n
 				}
 				return next
 			}

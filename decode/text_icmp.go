@@ -589,7 +589,7 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 	typ := t.u8(o)
 	t.s("ICMP6, ")
 	t.nameOr(icmp6TypeName(typ), typ, "unknown icmp6 type (", ")")
-	early := typ >= 133 && typ <= 137 // those whose options -v prints behind the length
+	early := typ >= 133 && typ <= 137 || typ == 145 || typ == 147 // those of which -v prints more behind the length
 	if verbose && early {
 		t.s(", length ")
 		t.u(length)
@@ -717,6 +717,9 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 			t.s(", id 0x")
 			t.x(uint32(t.u16(o+4)), 4)
 		}
+	case 145, 147: // RFC 6275
+		t.homeAgent(typ, o, length)
+		return
 	case 141, 142:
 	default:
 		known = false
@@ -728,6 +731,31 @@ func (t *Text) icmp6(o, length int, fragment bool) {
 	if !known && t.opt.Verbose <= 1 {
 		t.unknownData("\n\t", o, length)
 	}
+}
+
+// homeAgent prints what a home agent of RFC 6275 answers.
+func (t *Text) homeAgent(typ, o, length int) {
+	if t.opt.Verbose == 0 {
+		t.numbers(", length ", length)
+		return
+	}
+	if !t.need(o, 6) {
+		return
+	}
+	t.s(", id 0x")
+	t.x(uint32(t.u16(o+4)), 4)
+	if typ == 145 {
+		for at := o + 8; at < o+length && t.need(at, 16); at += 16 {
+			t.s(", ")
+			t.ip6Addr(at)
+		}
+		return
+	}
+	if flags := t.u16(o + 6); flags&0xc000 != 0 {
+		t.s(" ")
+		t.flags([]flag{{0x8000, "M"}, {0x4000, "O"}}, uint32(flags), "", "")
+	}
+	t.ndOptions(o+8, length-8)
 }
 
 func (t *Text) icmp6Unreachable(code, quoted int) {
@@ -892,6 +920,7 @@ func (t *Text) lifetime(seconds uint32) {
 
 // ndOptions prints the options of neighbour discovery, a line each.
 func (t *Text) ndOptions(o, left int) {
+	first := o
 	for o < t.end && !t.stopped() {
 		if !t.has(o, 2) {
 			t.trunc()
@@ -954,9 +983,25 @@ func (t *Text) ndOptions(o, left int) {
 			t.s("ms")
 		case 24:
 			t.routeInformation(o, units)
+		case 4: // of which tcpdump shows as many bytes of the first option
+			t.unknownData("\n\t    ", first, n)
+		case 31: // RFC 8106
+			t.s(" lifetime ")
+			t.u(int(t.u32(o + 4)))
+			t.s("s, domain(s):")
+			for at := o + 8; at < o+n && t.u8(at) != 0; {
+				t.s(" ")
+				if at = (dnsMessage{t, o, false}).domain(at); at < 0 {
+					t.trunc()
+					return
+				}
+			}
+		case 8: // RFC 6275
+			t.numbers(" preference ", t.u16(o+4), ", lifetime ", t.u16(o+6))
 		default:
-			if t.opt.Verbose == 1 {
+			if t.opt.Verbose == 1 { // tcpdump does not go on then
 				t.unknownData("\n\t  ", o+2, n-2)
+				return
 			}
 		}
 		if t.opt.Verbose > 1 {

@@ -29,7 +29,11 @@ func (t *Text) ospf(o, length int) {
 	}
 	t.numbers("OSPFv", version, ", ")
 	name := ospfName(kind)
-	t.nameOr(name, kind, "unknown LS-type ", "")
+	if network == 6 {
+		t.nameOr(name, kind, "unknown packet type (", ")")
+	} else {
+		t.nameOr(name, kind, "unknown LS-type ", "")
+	}
 	t.numbers(", length ", length)
 	if network == 6 || name == "" || t.opt.Verbose == 0 {
 		return

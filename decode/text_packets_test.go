@@ -3,6 +3,7 @@ package decode
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -268,6 +269,14 @@ func examples() map[string][][]byte {
 		i6("8700 0000 00000000"+addr+lladdr), i6("8800 0000 e0000000"+addr+"0201 02000000000b"), i6("8800 0000 00000000"+addr), i6("8900 0000 00000000"+addr+addr+lladdr),
 		i6("8f00 0000 0000 0001 0400 0000"+addr), i6("8f00 0000 0000 0002 0100 0001"+addr+addr+"0300 0000"+addr), i6("8f00 0000 0000 0001 0900 0000"+addr), i6("8f00 0000 0000 0002 0400 0000"+addr), i6("8f00 0000 0000 0001 0400 0007"+addr), i6("8f00 0000"),
 		i6("8d00 0000 00000000"))
+	// A router's answer with each option, whatever is in it, and one behind that.
+	for option := range 48 {
+		for _, rest := range []string{"01 000000000258", "02 0000 00000258 00112233 44556677", "03 4000 00000258 03777777 07657861 6d706c65 00 0361 6200", "04 40c0 00278d00 ffffffff 00000000" + addr, "00 000000000000", "09 000000000258"} {
+			m["nd options"] = append(m["nd options"], i6(fmt.Sprintf("8600 0000 40 c8 0708 00000000 00000000 %02x", option)+rest+lladdr))
+		}
+	}
+	m["nd options"] = append(m["nd options"], i6("8600 0000 40 c8 0708 00000000 00000000"+lladdr+"1f03 0000 00000258 03777777 00 036c616e 00 000000000000"), i6("8900 0000 00000000"+addr+addr+lladdr+"0404 0000 00000000", quoted[:24]...),
+		i6("9100 0000 0001 0000"+addr+addr), i6("9100 0000 0001"), i6("9300 0000 0001 c000"+"0304 40c0 00278d00 ffffffff 00000000"+addr), i6("9300 0000 0001 0000"))
 
 	sctp := func(chunks ...string) []byte {
 		return bytesOf(uint16(40000), uint16(9999), uint32(7), uint32(0), bytesOf(strings.Join(chunks, "")))
