@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -206,5 +208,47 @@ func TestAheadFiles(t *testing.T) {
 	fast.compare(t, slow)
 	if strings.Count(fast.errors, "reading from file") != 3 || fast.status != failed || len(fast.files["out.pcapng"]) < 10_000 {
 		t.Errorf("%d, %d bytes: %s", fast.status, len(fast.files["out.pcapng"]), fast.errors)
+	}
+}
+
+// TestFileAllocations: a packet of a file costs no memory, whoever reads it, and wherever it goes.
+func TestFileAllocations(t *testing.T) {
+	content := aheadFile(t, 1005)
+	const copies = 4 // in sections
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, bytes.Repeat(content, copies), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gzip", "-1k", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, arg := range []string{"-w /dev/null", "-w /dev/null --no-follow-fragments not inner host 10.0.0.1", "-n --no-follow-fragments inner 2 ip"} {
+		for _, compressed := range []bool{false, true} {
+			name := name
+			if compressed {
+				name += ".gz"
+			}
+			opt, err := parseFlags("tundump", append([]string{"-r", name}, strings.Fields(arg)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newSession(t.Context(), stdio{os.Stdin, null, io.Discard}, opt)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err = s.capture()
+			runtime.ReadMemStats(&after)
+			s.close()
+			// A filter takes some thousand for each kind of interface. (To remember a fragment takes one,
+			// so that none are followed.)
+			const packets, others = 12_000 * copies, 20_000
+			if n := after.Mallocs - before.Mallocs; err != nil || n > others {
+				t.Errorf("%s, compressed %v: %d allocations for %d packets: %v", arg, compressed, n, packets, err)
+			}
+		}
 	}
 }
