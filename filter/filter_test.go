@@ -421,7 +421,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(g.Expr(4))
 	}
 	for _, s := range []string{"(", "host ::", "portrange -", "inner 1", `\`, "net 1 mask", "a-b", "ether host 1.2.3", "len<=", "host 10.0.0.1/",
-		"host in { 10.0.0.1, 2001:db8::/32 }", "inner (port in { 80, 1-2 } or gre in {0x7})", "net in @file", "@\"a\nb\"", "host in @\"\n\"", "{", "@", "in {}"} {
+		"host in { 10.0.0.1, 2001:db8::/32 }", "inner (port in { 80, 1-2 } or gre in {0x7})", "net in @file", "0%1%1", "@\"a\nb\"", "host in @\"\n\"", "{", "@", "in {}"} {
 		f.Add(s)
 	}
 	opt := testOptions()

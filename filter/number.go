@@ -129,6 +129,9 @@ func (p *parser) sum(loosest int, checks *[]node) (number32, error) {
 		if b, err = p.sum(next, rest); err != nil {
 			break
 		}
+		if b == (constant{0}) && (op == divided || op == modulo) {
+			return nil, p.errorf(t, "division by zero")
+		}
 		a = fold(op, a, b)
 	}
 	return nil, err
