@@ -126,6 +126,35 @@ func TestLiveHotplug(t *testing.T) {
 	readable(t, file, 4)
 }
 
+// TestLiveOneGone: one of two interfaces is removed, which is told, and the capture goes on with the other.
+func TestLiveOneGone(t *testing.T) {
+	l := newLab(t)
+	for _, args := range []string{"link add tap8 type veth peer name peer8", "link set peer8 up", "link set tap8 up"} {
+		ipCommand(t, l.A, strings.Fields(args)...)
+	}
+	file := filepath.Join(t.TempDir(), "out.pcapng")
+	r := start(t, l, l.A, "tundump", "-i", "eth1", "-i", "tap8", "-w", file, "udp and dst port 5000")
+	send := func(device string, n uint64) {
+		if err := l.Transmit(l.A, device, [][]byte{numberedPacket(n, 60)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("eth1", 0)
+	send("peer8", 1)
+	ipCommand(t, l.A, "link", "delete", "tap8")
+	r.until("tundump: tap8: ")
+	send("eth1", 2)
+	log := r.stop(syscall.SIGINT)
+	got := numbers(t, file)
+	slices.Sort(got)
+	if !slices.Equal(got, []uint64{0, 1, 2}) {
+		t.Errorf("packets %d are in the file\n%s", got, log)
+	}
+	if c, _, d := counters(t, log); c != 3 || d != 0 {
+		t.Errorf("%d packets were captured, %d dropped\n%s", c, d, log)
+	}
+}
+
 // TestLiveNetns captures at both ends, from neither.
 func TestLiveNetns(t *testing.T) {
 	l := newLab(t)
