@@ -22,6 +22,7 @@ import (
 type Filter struct {
 	prog    *ebpf.Program
 	tapped  *ir.Prog // what Tap makes programs of, nil for a socket filter
+	taps    []*ebpf.Program
 	area    *ebpf.Map
 	tables  map[half]*table
 	shared  *Fragments
@@ -188,7 +189,7 @@ func (f *Filter) String() string {
 	return fmt.Sprintf("%s, %d instruction%s", kind, f.size, s)
 }
 
-// Close releases the program. Sockets that it is attached to keep it.
+// Close releases the program, or those of Tap. What they are attached to keeps them.
 func (f *Filter) Close() error {
 	if f.area == nil { // classic
 		return nil
@@ -196,6 +197,9 @@ func (f *Filter) Close() error {
 	var errs []error
 	if f.prog != nil {
 		errs = append(errs, f.prog.Close())
+	}
+	for _, prog := range f.taps {
+		errs = append(errs, prog.Close())
 	}
 	return errors.Join(append(errs, f.closeMaps())...)
 }

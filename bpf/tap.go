@@ -1,10 +1,12 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"github.com/tundump/tundump/filter/ir"
 )
@@ -46,9 +48,13 @@ func LoadTaps(p *ir.Prog, fragments *Fragments) (*Filter, error) {
 // Tap loads a program for incoming or outgoing packets. It calls nobody but runs output for each packet
 // that the filter accepts, with the context in R6; output ends the program, and must return TCX_NEXT
 // for packets to go on. Its labels must not be those of the filter: "accept", "reject", or one
-// that ends with a digit. The programs of one filter look up the same sets.
+// that ends with a digit. The programs of one filter look up the same sets, and are closed with it.
 func (f *Filter) Tap(outgoing bool, output asm.Instructions) (*ebpf.Program, error) {
-	return f.tap(tap{outgoing, output, near})
+	prog, err := f.tap(tap{outgoing, output, near})
+	if err == nil {
+		f.taps = append(f.taps, prog)
+	}
+	return prog, err
 }
 
 func (f *Filter) tap(t tap) (*ebpf.Program, error) {
@@ -57,8 +63,11 @@ func (f *Filter) tap(t tap) (*ebpf.Program, error) {
 		return nil, err
 	}
 	prog, err := load(insns, ebpf.SchedCLS)
+	if err != nil && !errors.Is(err, unix.EPERM) { // of which the caller knows more
+		err = brief(err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("loading the program: %w", brief(err))
+		return nil, fmt.Errorf("loading the program: %w", err)
 	}
 	f.size = len(insns)
 	return prog, nil

@@ -161,7 +161,6 @@ func TestTapOutgoing(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s\n%+v", text, err)
 			}
-			defer prog.Close()
 			if got := (tapRun{prog}).match(t, append(make([]byte, 59), 1)); got != (outgoing == want) {
 				t.Errorf("%s: outgoing %v: %v", text, outgoing, got)
 			}

@@ -496,17 +496,9 @@ func openRings(name, place string, opt *LiveOptions) (rings []*ring, err error) 
 		return nil, err
 	}
 	attrs := link.Attrs()
-	if attrs.Flags&net.FlagUp == 0 {
-		return nil, fmt.Errorf("%w (ip link set %s up)", ErrInterfaceDown, attrs.Name)
-	}
-	iface := Interface{
-		Name: placeName(place, attrs.Name), Description: attrs.Alias, LinkType: linkType, SnapLen: opt.SnapLen,
-		Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
-	}
-	if opt.Accept != nil {
-		if err := opt.Accept(iface); err != nil {
-			return nil, err
-		}
+	iface, err := describe(link, linkType, place, opt.SnapLen, opt.Accept)
+	if err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -542,6 +534,24 @@ func openRings(name, place string, opt *LiveOptions) (rings []*ring, err error) 
 		return rings, fanout(rings, opt, loopback || opt.Direction == DirectionIn)
 	}
 	return rings, nil
+}
+
+// describe returns what we know of an interface that is up and, if accept is not nil, accepted.
+func describe(link netlink.Link, linkType uint32, place string, snapLen uint32, accept func(Interface) error) (Interface, error) {
+	attrs := link.Attrs()
+	if attrs.Flags&net.FlagUp == 0 {
+		return Interface{}, fmt.Errorf("%w (ip link set %s up)", ErrInterfaceDown, attrs.Name)
+	}
+	iface := Interface{
+		Name: placeName(place, attrs.Name), Description: attrs.Alias, LinkType: linkType, SnapLen: snapLen,
+		Nanoseconds: true, MAC: attrs.HardwareAddr, Speed: speed(attrs.Name), Netmask: netmask(link),
+	}
+	if accept != nil {
+		if err := accept(iface); err != nil {
+			return Interface{}, err
+		}
+	}
+	return iface, nil
 }
 
 func closeRings(rings []*ring) error {
@@ -585,16 +595,23 @@ func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
 		return err
 	}
 	if opt.Promiscuous && !loopback {
-		// The membership ends with the socket.
-		mreq := &unix.PacketMreq{Ifindex: int32(r.ifindex), Type: unix.PACKET_MR_PROMISC}
-		if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, mreq); err != nil {
-			return fmt.Errorf("setting promiscuous mode: %w", err)
+		if err := r.promiscuous(); err != nil {
+			return err
 		}
 	}
 	if err := bind(r.fd, unix.ETH_P_ALL, r.ifindex); err != nil {
 		return fmt.Errorf("binding the packet socket: %w", err)
 	}
 	return r.bound()
+}
+
+// promiscuous asks for packets to other stations as well. That ends with the socket.
+func (r *ring) promiscuous() error {
+	mreq := &unix.PacketMreq{Ifindex: int32(r.ifindex), Type: unix.PACKET_MR_PROMISC}
+	if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, mreq); err != nil {
+		return fmt.Errorf("setting promiscuous mode: %w", err)
+	}
+	return nil
 }
 
 // attach attaches the filter.

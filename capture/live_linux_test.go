@@ -957,8 +957,10 @@ func TestLiveLargePacket(t *testing.T) {
 	}
 }
 
-// TestLiveGSO captures TCP over a veth, which carries super-packets.
-func TestLiveGSO(t *testing.T) {
+// sendTCP makes the interface a, whose peer is in another namespace, calls open, and sends so many
+// bytes from a to there.
+func sendTCP(t *testing.T, total int, open func()) {
+	t.Helper()
 	newNamespace(t)
 	inner, err := netns.Get()
 	if err != nil {
@@ -1004,13 +1006,12 @@ func TestLiveGSO(t *testing.T) {
 	if err := netns.Set(inner); err != nil {
 		t.Fatal(err)
 	}
-	l := openLive(t, LiveOptions{}, "a")
+	open()
 	conn, err := net.Dial("tcp4", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	const total = 8 << 20
 	var read sync.WaitGroup
 	read.Go(func() {
 		c, err := listener.Accept()
@@ -1019,7 +1020,7 @@ func TestLiveGSO(t *testing.T) {
 			return
 		}
 		defer c.Close()
-		if n, err := io.Copy(io.Discard, c); n != total || err != nil {
+		if n, err := io.Copy(io.Discard, c); n != int64(total) || err != nil {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 	})
@@ -1028,6 +1029,13 @@ func TestLiveGSO(t *testing.T) {
 	}
 	conn.(*net.TCPConn).CloseWrite()
 	read.Wait()
+}
+
+// TestLiveGSO captures TCP over a veth, which carries super-packets.
+func TestLiveGSO(t *testing.T) {
+	const total = 8 << 20
+	var l *Live
+	sendTCP(t, total, func() { l = openLive(t, LiveOptions{}, "a") })
 	l.Stop()
 	sent, longest := 0, 0
 	for _, p := range collect(t, l, everything) {

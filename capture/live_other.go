@@ -29,6 +29,29 @@ func TimeStampTypes(string) ([]TimeStampType, error) { return nil, errNotLinux("
 // InNamespace needs Linux.
 func InNamespace(string, func() error) error { return errNotLinux("a network namespace") }
 
+// Taps is a capture by programs at tcx. It needs Linux.
+type Taps struct{}
+
+// OpenTaps needs Linux.
+func OpenTaps([]string, TapOptions) (*Taps, error) { return nil, errNotLinux("live capture") }
+
+func (*Taps) Interfaces() []Interface { return nil }
+
+func (*Taps) Next(context.Context) (Packet, error) { return Packet{}, errNotLinux("live capture") }
+
+// Ready returns the packet that Next would, if it is there already.
+func (*Taps) Ready() *Packet { return nil }
+
+func (*Taps) Stats() ([]Stats, error) { return nil, errNotLinux("live capture") }
+
+// SetFilter replaces the programs of all interfaces.
+func (*Taps) SetFilter(TapFilter) error { return errNotLinux("live capture") }
+
+// Stop ends the capture.
+func (*Taps) Stop() {}
+
+func (*Taps) Close() error { return nil }
+
 // Interfaces needs Linux.
 func Interfaces() ([]DeviceInfo, error) { return nil, errNotLinux("listing the interfaces") }
 

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+
 	"github.com/tundump/tundump/bpf"
 	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter"
@@ -44,6 +47,7 @@ type filters struct {
 	text    string
 	options func(kind) filter.Options // but for Sets
 	snapLen uint32
+	taps    bool // the kernel has them at tcx, not in sockets
 	sets    *filter.Sets
 	memory  *memory
 
@@ -142,10 +146,15 @@ func (f *filters) load(k kind) (*bpf.Filter, error) {
 	var fragments *bpf.Fragments
 	if p.FollowsFragments() {
 		if fragments, err = f.memory.live(); err != nil {
-			fragments = nil // Load says why there is no eBPF
+			fragments = nil // whoever loads the filter says why there is no eBPF
 		}
 	}
-	b, err := bpf.Load(p, f.snapLen, fragments)
+	var b *bpf.Filter
+	if f.taps {
+		b, err = bpf.LoadTaps(p, fragments)
+	} else {
+		b, err = bpf.Load(p, f.snapLen, fragments)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +169,17 @@ func (f *filters) attach(conn syscall.RawConn, in capture.Interface) error {
 		return err
 	}
 	return b.Attach(conn)
+}
+
+// tap returns the filter for one direction of an interface as a program at tcx.
+func (f *filters) tap(in capture.Interface, outgoing bool, output asm.Instructions) (*ebpf.Program, error) {
+	b, err := f.load(f.kindOf(in))
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return b.Tap(outgoing, output)
 }
 
 // loadedFor returns what load has returned for an interface, nil if it has not.
@@ -187,6 +207,7 @@ func (f *filters) close() {
 // is in the kernel. If anything is wrong, it is an error.
 func (f *filters) again() (*filters, error) {
 	next := newFilters(f.text, f.snapLen, f.options, f.memory)
+	next.taps = f.taps
 	f.mu.Lock()
 	kinds := map[kind]bool{} // whether it is eBPF
 	for k, b := range f.loaded {
@@ -218,7 +239,7 @@ func (s *session) hangUps() <-chan os.Signal {
 }
 
 // reload reads the files of sets again at each signal, until done is closed.
-func (s *session) reload(hangUps <-chan os.Signal, done <-chan struct{}, src *capture.Live) {
+func (s *session) reload(hangUps <-chan os.Signal, done <-chan struct{}, src liveSource) {
 	current := s.filters
 	for {
 		select {
@@ -229,7 +250,7 @@ func (s *session) reload(hangUps <-chan os.Signal, done <-chan struct{}, src *ca
 		}
 		next, err := current.again()
 		if err == nil {
-			if err = src.SetFilter(next.attach); err != nil {
+			if err = src.setFilters(next); err != nil {
 				next.close()
 			}
 		}

@@ -143,6 +143,8 @@ func flagTable() []flag {
 				o.Fanout = int(n)
 				return err
 			}},
+		{name: "engine", arg: "packet|tcx", group: groupCapture,
+			help: "tcx costs less where little of much traffic matches", set: oneOf(func(o *Options) *string { return &o.Engine }, "packet", engineTCX)},
 		{name: "relinquish-privileges", letter: "Z", arg: "USER", group: groupCapture, tcpdump: true,
 			help: "become that user when the sockets are open", set: func(o *Options, v string) error {
 				if v == "" {
@@ -340,6 +342,9 @@ const (
 	micro = "micro"
 	nano  = "nano"
 )
+
+// engineTCX is the --engine that captures by programs at tcx, and not with packet sockets.
+const engineTCX = "tcx"
 
 // oneOf sets an option whose value is one of a few words.
 func oneOf(field func(o *Options) *string, words ...string) func(o *Options, value string) error {

@@ -14,7 +14,7 @@ var usage string
 // screen for the rest.
 func often() []string {
 	return []string{
-		"interface", "list-interfaces", "read", "write", "file-size", "decap", "packets", "duration",
+		"interface", "list-interfaces", "engine", "read", "write", "file-size", "decap", "packets", "duration",
 		"link-level", "verbose", "quiet", "time-format", "hex-ascii", "json", "expression-file", "dump", "depth", "vxlan-port",
 	}
 }

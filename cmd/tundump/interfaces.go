@@ -94,7 +94,7 @@ func byNumber(name string, n int) (string, error) {
 
 // several reports whether more interfaces may be captured than there are at first.
 func (o *Options) several() bool {
-	return len(o.Netns) > 0 || slices.ContainsFunc(o.Interfaces, capture.IsPattern)
+	return len(o.Netns) > 0 && (len(o.Interfaces) == 0 || o.Engine != engineTCX) || slices.ContainsFunc(o.Interfaces, capture.IsPattern)
 }
 
 // listLinkTypes prints the data link types of the interfaces, as tcpdump -L does.

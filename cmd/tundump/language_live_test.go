@@ -12,7 +12,7 @@ import (
 
 // TestLiveTags asks for VLAN tags where they are in the packet, at the sender, and where
 // the kernel has taken the outermost one out, at the receiver: the answers are the same, in
-// eBPF and in classic BPF, outside scopes and inside.
+// eBPF, in classic BPF and at tcx, outside scopes and inside.
 func TestLiveTags(t *testing.T) {
 	l := newLab(t)
 	const each = 20
@@ -46,13 +46,18 @@ func TestLiveTags(t *testing.T) {
 		{"inner vlan", 0},
 	} {
 		for _, ns := range []string{l.A, l.B} {
-			for _, run := range [][]string{{"tundump"}, {"setpriv", "--bounding-set", "-bpf,-sys_admin", "tundump"}} {
+			for _, run := range waysToFilter() {
 				if got := captureFrames(t, l, ns, run, frames, c.expression); got != c.want*each {
 					t.Errorf("%s: %v at %s: %d frames of %d", c.expression, run, ns, got, c.want*each)
 				}
 			}
 		}
 	}
+}
+
+// waysToFilter returns commands whose filters are eBPF, if that is better, classic BPF, and eBPF at tcx.
+func waysToFilter() [][]string {
+	return [][]string{{"tundump"}, {"setpriv", "--bounding-set", "-bpf,-sys_admin", "tundump"}, {"tundump", "--engine", "tcx"}}
 }
 
 // captureFrames returns how many of the frames, which A sends, a command captures.
@@ -103,7 +108,7 @@ func TestLiveFacts(t *testing.T) {
 		{fmt.Sprintf("ifindex %d and udp dst port 9000", index[l.A]+1000), 0, 0},
 		{"ip broadcast and udp dst port 9000", 40, 40}, // the last 8 bits all 0 or all 1: the network has 24
 	} {
-		for _, run := range [][]string{{"tundump"}, {"setpriv", "--bounding-set", "-bpf,-sys_admin", "tundump"}} {
+		for _, run := range waysToFilter() {
 			for ns, want := range map[string]int{l.A: c.a, l.B: c.b} {
 				if got := captureFrames(t, l, ns, run, frames, c.expression); got != want {
 					t.Errorf("%s: %v at %s: %d frames of %d", c.expression, run, ns, got, want)

@@ -29,6 +29,7 @@ type Options struct {
 	NoPromisc      bool                  // -p
 	BufferSize     int                   // -B, bytes; 0 is the default
 	Fanout         int                   // --fanout; 0 is 1
+	Engine         string                // --engine, "" is packet
 	Netns          []string              // --netns
 	Direction      capture.Direction     // -Q; DirectionUnknown is both
 	TimeStamps     capture.TimeStampType // -j, "" is the host's
@@ -116,6 +117,12 @@ func (o *Options) check() error {
 		return errors.New("options -i and -r: packets come from interfaces or from a file, not both")
 	case (o.Read != "" || o.ReadList != "") && len(o.Netns) > 0:
 		return errors.New("option --netns: a network namespace has interfaces, and packets come from a file")
+	case o.Engine == engineTCX && (o.Read != "" || o.ReadList != ""):
+		return errors.New("option --engine: it is about interfaces, and packets come from a file")
+	case o.Engine == engineTCX && o.several():
+		return errors.New("option --engine tcx: it captures from interfaces that are named: no patterns, and with --netns -i")
+	case o.Engine == engineTCX && (o.Fanout > 1 || o.TimeStamps != "" && o.TimeStamps != capture.TimeStampHost):
+		return errors.New("option --engine tcx: it has no --fanout, and no clock but the host's")
 	case o.ReadList != "" && (o.Read != "" || len(o.Interfaces) > 0):
 		return errors.New("option -V: packets come from the files that it lists, and not also from -r or -i")
 	case o.Write == "" && (rotates || o.FileCount > 0 || o.FileCommand != ""):

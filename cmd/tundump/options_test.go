@@ -52,6 +52,10 @@ func TestParseFlags(t *testing.T) {
 		{"-Qinout -j adapter --immediate-mode", func(o *Options) { o.TimeStamps, o.Immediate = "adapter", true }},
 		{"-JL", func(o *Options) { o.ListTimeStamps, o.ListLinkTypes = true, true }},
 		{"--fanout 16", func(o *Options) { o.Fanout = 16 }},
+		{"--engine packet --fanout 2 -i any", func(o *Options) { o.Engine, o.Fanout, o.Interfaces = "packet", 2, []string{"any"} }},
+		{"--engine tcx -j host --netns a -i b", func(o *Options) {
+			o.Engine, o.TimeStamps, o.Netns, o.Interfaces = "tcx", "host", []string{"a"}, []string{"b"}
+		}},
 		{"-B 4096", func(o *Options) { o.BufferSize = 4 << 20 }},
 		{"-B 64M", func(o *Options) { o.BufferSize = 64 << 20 }},
 		{"-nnvvXSs0", func(o *Options) { o.Verbose, o.HexASCII, o.AbsoluteSeq = 2, 1, true }},
@@ -123,6 +127,12 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"-s 99999999999", "option -s: 99999999999 is no number of bytes, 262144 is the largest snapshot length"},
 		{"--fanout 0", "option --fanout: 0 is no number of threads, 1 to 16 are possible"},
 		{"--fanout 17", "option --fanout: 17 is no number of threads, 1 to 16 are possible"},
+		{"--engine xdp", `option --engine: "xdp" is not one of packet, tcx`},
+		{"--engine tcx -r a", "option --engine: it is about interfaces, and packets come from a file"},
+		{"--engine tcx -i any", "option --engine tcx: it captures from interfaces that are named: no patterns, and with --netns -i"},
+		{"--engine tcx --netns a", "option --engine tcx: it captures from interfaces that are named: no patterns, and with --netns -i"},
+		{"--engine tcx --fanout 2", "option --engine tcx: it has no --fanout, and no clock but the host's"},
+		{"--engine tcx -j adapter", "option --engine tcx: it has no --fanout, and no clock but the host's"},
 		{"--depth 0", "option --depth: 0 is no number of levels, 1 to 8"},
 		{"--depth 9", "option --depth: 9 is no number of levels, 1 to 8"},
 		{"--depth two", `option --depth: "two" is not a number`},

@@ -36,7 +36,8 @@ func (s *session) becomeOther(live bool) error {
 // be read are open, and the first file was created, or is yet to be created. These remain:
 //
 //   - to capture from interfaces that appear later, CAP_NET_RAW, and with -j of an adapter CAP_NET_ADMIN
-//   - to load filters for them, or with sets that are read again, CAP_BPF and CAP_PERFMON
+//   - to load filters for them, or with sets that are read again, CAP_BPF and CAP_PERFMON, and for
+//     tcx CAP_NET_ADMIN
 //   - to read further files of -V, CAP_DAC_READ_SEARCH
 //   - to create files, CAP_DAC_OVERRIDE, as in tcpdump, but only while one is being created; so
 //     that files of a rotation can be where the first one was
@@ -51,6 +52,9 @@ func (s *session) dropPrivileges(live, first bool) error {
 	}
 	if live && (later || s.filters.sets.Used()) {
 		keep = append(keep, loadsBPF()...)
+		if s.opt.Engine == engineTCX {
+			keep = append(keep, cap.NET_ADMIN)
+		}
 	}
 	if s.opt.ReadList != "" {
 		keep = append(keep, cap.DAC_READ_SEARCH)

@@ -56,6 +56,7 @@ func wantThreads(t *testing.T, pid int, want string) {
 
 const (
 	dacOverride = 1 << 1
+	netAdmin    = 1 << 12
 	netRaw      = 1 << 13
 	bpfLoad     = 1<<39 | 1<<38 // CAP_BPF and CAP_PERFMON
 )
@@ -77,6 +78,8 @@ func TestPrivileges(t *testing.T) {
 		{[]string{"-i", "eth1", "-w", file, "-C", "1", "udp"}, dacOverride, 0},
 		{[]string{"-i", "eth*", "udp"}, netRaw | bpfLoad, netRaw | bpfLoad},
 		{[]string{"-i", "eth1", "host in @" + set}, bpfLoad, bpfLoad},
+		{[]string{"-i", "eth1", "--engine", "tcx", "inner host 10.5.5.5"}, 0, 0},
+		{[]string{"-i", "eth1", "--engine", "tcx", "host in @" + set}, bpfLoad | netAdmin, bpfLoad | netAdmin},
 	} {
 		r := start(t, l, l.A, append([]string{"tundump"}, tt.args...)...)
 		wantThreads(t, r.cmd.Process.Pid,

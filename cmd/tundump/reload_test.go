@@ -28,6 +28,12 @@ func replace(t *testing.T, name, text string) {
 // TestReload changes the files of sets while packets come that are in all of the sets: none may be
 // lost. A bad file changes nothing.
 func TestReload(t *testing.T) {
+	for _, engine := range []string{"packet", "tcx"} {
+		t.Run(engine, func(t *testing.T) { testReload(t, engine) })
+	}
+}
+
+func testReload(t *testing.T, engine string) {
 	l := newLab(t)
 	dir := t.TempDir()
 	hosts, ports, out := filepath.Join(dir, "hosts"), filepath.Join(dir, "ports"), filepath.Join(dir, "out.pcapng")
@@ -38,7 +44,7 @@ func TestReload(t *testing.T) {
 	replace(t, hosts, "10.5.5.1\n")
 	replace(t, ports, "9000 # of the sender\n")
 	s := newSender(t, l)
-	r := start(t, l, l.B, "tundump", "-i", "eth1", "-w", out, fmt.Sprintf("inner (src host in @%s and dst port in @%s)", hosts, ports))
+	r := start(t, l, l.B, "tundump", "--engine", engine, "-i", "eth1", "-w", out, fmt.Sprintf("inner (src host in @%s and dst port in @%s)", hosts, ports))
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

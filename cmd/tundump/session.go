@@ -51,6 +51,7 @@ func newSession(ctx context.Context, std stdio, opt Options) *session {
 	}
 	s.table = header.New(s.opt.Ports)
 	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
+	s.filters.taps = opt.Engine == engineTCX
 	return s
 }
 
@@ -120,7 +121,7 @@ func (s *session) live() error {
 	ctx, cancel := s.limited()
 	defer cancel()
 	start := time.Now()
-	src, err := capture.OpenLive(names, s.liveOptions())
+	src, err := s.openLive(names)
 	if err != nil {
 		return s.orWrong(err)
 	}

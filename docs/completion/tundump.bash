@@ -24,6 +24,7 @@ _tundump() {
 	:-j|:--time-stamp-type) return ;;
 	:-y|:--linktype) return ;;
 	:--fanout) return ;;
+	:--engine) words="packet tcx" ;;
 	:-Z|:--relinquish-privileges) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	:-r|:--read) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	:-V|:--read-list) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -84,7 +85,7 @@ _tundump() {
 	esac
 	if [[ -z $words ]]; then
 		case $sub:$cur in
-		:-*) words='-i --interface --netns -D --list-interfaces -p --no-promiscuous-mode -s --snapshot-length -B --buffer-size -Q --direction --immediate-mode -j --time-stamp-type -J --list-time-stamp-types -y --linktype -L --list-data-link-types --fanout -Z --relinquish-privileges -r --read -V --read-list -w --write --format --print -U --packet-buffered -C --file-size -G --file-seconds -W --file-count -z --file-command --decap --annotate -c --packets --skip --duration -e --link-level -v --verbose -q --quiet -t --time-format -x --hex -X --hex-ascii -A --ascii -# --number -S --absolute-tcp-sequence-numbers -b --asdot -K --dont-verify-checksums --lengths -u --undecoded-nfs --time-stamp-precision --micro --nano -n --numeric --resolve -N --no-domain -l --line-buffered --count --json --stats -F --expression-file -d --dump -O --no-optimize --follow-fragments --no-follow-fragments --depth --vxlan-port --geneve-port --gtp-port --gpe-port --fou-port --l2tp-cookie -h --help --version' ;;
+		:-*) words='-i --interface --netns -D --list-interfaces -p --no-promiscuous-mode -s --snapshot-length -B --buffer-size -Q --direction --immediate-mode -j --time-stamp-type -J --list-time-stamp-types -y --linktype -L --list-data-link-types --fanout --engine -Z --relinquish-privileges -r --read -V --read-list -w --write --format --print -U --packet-buffered -C --file-size -G --file-seconds -W --file-count -z --file-command --decap --annotate -c --packets --skip --duration -e --link-level -v --verbose -q --quiet -t --time-format -x --hex -X --hex-ascii -A --ascii -# --number -S --absolute-tcp-sequence-numbers -b --asdot -K --dont-verify-checksums --lengths -u --undecoded-nfs --time-stamp-precision --micro --nano -n --numeric --resolve -N --no-domain -l --line-buffered --count --json --stats -F --expression-file -d --dump -O --no-optimize --follow-fragments --no-follow-fragments --depth --vxlan-port --geneve-port --gtp-port --gpe-port --fou-port --l2tp-cookie -h --help --version' ;;
 		expr:-*) words='--depth --tunnels --tags --extensions --stack --help --outer-only -y --linktype --vxlan-port --geneve-port --gpe-port --gtp-port --fou-port --l2tp-cookie' ;;
 		mtu:-*) words='--underlay -i --interface --inner --l2tp-cookie --json -h --help' ;;
 		offset:-*) words='--host --net --mac --port --proto --exact --vni --key --teid --session --spi --isid --call -r --read --map --svg --json --vxlan-port --geneve-port --gpe-port --gtp-port --fou-port --l2tp-cookie -h --help' ;;

@@ -1,0 +1,496 @@
+package capture
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+)
+
+// Taps is a capture by programs at tcx, where the kernel gives packets to traffic control: as
+// they come, after packet sockets have seen them, and as they go, before the queueing discipline. It costs a
+// packet that is not wanted less than a packet socket does. Not seen is what never comes there: packets
+// that are sent past the queueing discipline (PACKET_QDISC_BYPASS), and what XDP takes or, of
+// what goes, other programs at tcx drop.
+//
+// One goroutine calls Next and, at the end, Close; Stop and Stats may be called from any.
+type Taps struct {
+	opt        TapOptions
+	places     []*place
+	interfaces []Interface
+	taps       []*tapped // one for each interface
+	maps       tapMaps
+	reader     *ringbuf.Reader
+	record     ringbuf.Record // the last one
+	ready      int            // how many more Ready may return
+	head       Packet         // what it has returned
+	err        error          // what it has come to
+	realTime   int64          // what CLOCK_REALTIME is ahead of CLOCK_TAI, in nanoseconds
+	every      time.Duration  // how often the ring is looked at
+	polls      []unix.PollFd
+
+	stopped  atomic.Bool
+	draining bool // stopped, and no program runs any more
+
+	done    <-chan struct{} // of the last Next's context
+	release func() bool     // ends its hold on wake
+
+	// mu is for what follows, and the links.
+	mu     sync.Mutex
+	wake   int // eventfd that ends a poll
+	closed bool
+}
+
+// tapped is an interface with programs.
+type tapped struct {
+	*ring // a socket that receives nothing, for what becomes of the interface
+	links []tapLink
+}
+
+type tapLink struct {
+	link.Link
+	outgoing bool
+}
+
+// OpenTaps starts to capture from the named interfaces, which are Ethernet and no patterns: from its
+// return on, whatever passes the filter is captured. Unless TapOptions.Namespaces are given, it captures
+// in the calling thread's network namespace. An error starts with the name of
+// the interface, and is ErrNoTaps where the kernel cannot do it, or we may not.
+func OpenTaps(names []string, opt TapOptions) (*Taps, error) {
+	if len(names) == 0 {
+		return nil, errors.New("no interface to capture from")
+	}
+	if opt.SnapLen == 0 || opt.SnapLen > MaxSnapLen {
+		opt.SnapLen = MaxSnapLen
+	}
+	if opt.BufferSize <= 0 {
+		opt.BufferSize = DefaultBufferSize
+	}
+	if len(opt.Namespaces) == 0 {
+		opt.Namespaces = []Namespace{{}}
+	}
+	n := len(names) * len(opt.Namespaces)
+	if n > maxInterfaces {
+		return nil, fmt.Errorf("%d interfaces: %d are possible", n, maxInterfaces)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	t := &Taps{opt: opt, wake: wake, release: func() bool { return true }}
+	if err := t.open(names, n); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Taps) open(names []string, interfaces int) (err error) {
+	if err := t.maps.make(&t.opt, interfaces); err != nil {
+		return noTaps(fmt.Errorf("making a map: %w", err))
+	}
+	if t.reader, err = ringbuf.NewReader(t.maps.packets); err != nil {
+		return fmt.Errorf("mapping the ring buffer: %w", err)
+	}
+	t.reader.SetDeadline(time.Unix(1, 0)) // which is over: who waits is poll
+	t.every = readEvery(t.reader.BufferSize())
+	if err := t.readClocks(); err != nil {
+		return err
+	}
+	for _, n := range t.opt.Namespaces {
+		p, err := newPlace(n, nil)
+		if err != nil {
+			return err
+		}
+		t.places = append(t.places, p)
+		for _, name := range names {
+			if err := p.ns.do(func() error { return t.attach(name, p) }); err != nil {
+				return fmt.Errorf("%s: %w", p.interfaceName(name), err)
+			}
+		}
+	}
+	for _, tap := range t.taps {
+		t.polls = append(t.polls, unix.PollFd{Fd: int32(tap.fd)})
+	}
+	t.polls = append(t.polls, unix.PollFd{Fd: int32(t.wake), Events: unix.POLLIN})
+	if t.opt.Immediate {
+		t.polls = append(t.polls, unix.PollFd{Fd: int32(t.maps.packets.FD()), Events: unix.POLLIN})
+	}
+	return nil
+}
+
+// noTaps makes an error that is about the kernel or rights an ErrNoTaps.
+func noTaps(err error) error {
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w: %w", ErrNoTaps, err)
+	}
+	return err
+}
+
+// readEvery returns how often a ring buffer is to be looked at, so that it is not half full when 10
+// Gbit/s come, but no more often than somebody who watches would notice.
+func readEvery(size int) time.Duration {
+	const bytesPerSecond = 1_250_000_000
+	return min(max(time.Duration(size/2)*time.Second/bytesPerSecond, time.Millisecond), 10*time.Millisecond)
+}
+
+// attach attaches programs to an interface of the calling thread's network namespace.
+func (t *Taps) attach(name string, p *place) error {
+	dev, linkType, _, err := lookUp(name)
+	if err != nil {
+		return err
+	}
+	iface, err := describe(dev, linkType, p.name, t.opt.SnapLen, t.opt.Accept)
+	if err != nil {
+		return err
+	}
+	if linkType != linkEthernet {
+		return errors.New("of its kind of interface tcx does not show what a packet socket does: only Ethernet can be captured there")
+	}
+	tap := &tapped{ring: &ring{ifindex: dev.Attrs().Index, iface: iface, index: len(t.taps), barrier: -1}}
+	loopback := dev.Attrs().Flags&net.FlagLoopback != 0
+	if tap.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return noTaps(fmt.Errorf("opening a packet socket: %w", err))
+	}
+	t.taps, t.interfaces = append(t.taps, tap), append(t.interfaces, iface)
+	if err := tap.watch(t.opt.Promiscuous && !loopback); err != nil {
+		return err
+	}
+	// On a loopback interface each packet passes twice, out and in; like libpcap we take the second.
+	for _, outgoing := range []bool{false, true} {
+		if outgoing && (loopback || t.opt.Direction == DirectionIn) || !outgoing && t.opt.Direction == DirectionOut {
+			continue
+		}
+		if err := t.link(tap, outgoing); err != nil {
+			return noTaps(err)
+		}
+	}
+	return nil
+}
+
+// watch prepares the socket, which is told when the interface goes down.
+func (r *ring) watch(promiscuous bool) error {
+	if err := attachReturn(r.fd, 0); err != nil {
+		return fmt.Errorf("attaching a filter that lets nothing pass: %w", err)
+	}
+	if promiscuous {
+		if err := r.promiscuous(); err != nil {
+			return err
+		}
+	}
+	if err := bind(r.fd, barrierProtocol, r.ifindex); err != nil {
+		return fmt.Errorf("binding the packet socket: %w", err)
+	}
+	return r.bound()
+}
+
+// link attaches the program for one direction: in front of others that might drop what comes, and
+// behind those that might drop what goes.
+func (t *Taps) link(tap *tapped, outgoing bool) error {
+	prog, err := t.program(t.opt.Filter, tap, outgoing)
+	if err != nil {
+		return err
+	}
+	if t.opt.Filter == nil {
+		defer prog.Close() // the link keeps it
+	}
+	o := link.TCXOptions{Interface: tap.ifindex, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: link.Head()}
+	if outgoing {
+		o.Attach, o.Anchor = ebpf.AttachTCXEgress, link.Tail()
+	}
+	l, err := link.AttachTCX(o)
+	if err != nil {
+		return fmt.Errorf("attaching a program: %w", err)
+	}
+	tap.links = append(tap.links, tapLink{l, outgoing})
+	return nil
+}
+
+// program returns the program for one direction of an interface.
+func (t *Taps) program(filter TapFilter, tap *tapped, outgoing bool) (*ebpf.Program, error) {
+	output := t.output(tap.index, outgoing)
+	if filter != nil {
+		prog, err := filter(tap.iface, outgoing, output)
+		if err != nil {
+			return nil, fmt.Errorf("making the filter: %w", err)
+		}
+		return prog, nil
+	}
+	all := append(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, output...)
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SchedCLS, Instructions: all, License: "Apache-2.0"})
+	if err != nil {
+		return nil, fmt.Errorf("loading a program: %w", err)
+	}
+	return prog, nil
+}
+
+// Interfaces returns the interfaces in the order in which OpenTaps was given them.
+func (t *Taps) Interfaces() []Interface { return t.interfaces }
+
+// Next waits for the next packet. Packets come in the order in which the kernel has written them. Errors
+// are as those of Live.Next.
+func (t *Taps) Next(ctx context.Context) (Packet, error) {
+	t.watch(ctx)
+	for {
+		select {
+		case <-t.done:
+			return Packet{}, ctx.Err()
+		default:
+		}
+		if !t.draining && t.stopped.Load() {
+			if err := t.quiesce(); err != nil {
+				return Packet{}, err
+			}
+		}
+		if t.err != nil {
+			return Packet{}, t.err
+		}
+		err := t.reader.ReadInto(&t.record)
+		switch {
+		case err == nil:
+			const atOnce = 1000
+			t.ready = atOnce
+			return t.packet()
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return Packet{}, fmt.Errorf("reading the ring buffer: %w", err)
+		case t.draining:
+			return Packet{}, io.EOF
+		}
+		if err := t.poll(); err != nil {
+			return Packet{}, err
+		}
+		if err := t.readClocks(); err != nil {
+			return Packet{}, err
+		}
+	}
+}
+
+// Ready returns the packet that Next would, if it is there already, and nil if Next is to be asked. The packet
+// is valid as that of Next is.
+func (t *Taps) Ready() *Packet {
+	if t.record.Remaining == 0 || t.ready == 0 { // Next looks for the end of a context, and for Stop
+		return nil
+	}
+	t.ready--
+	if err := t.reader.ReadInto(&t.record); err != nil { // Next comes to the same, and handles it
+		t.record.Remaining = 0
+		return nil
+	}
+	if t.head, t.err = t.packet(); t.err != nil {
+		t.record.Remaining = 0
+		return nil
+	}
+	return &t.head
+}
+
+// readClocks finds out what CLOCK_REALTIME is ahead of CLOCK_TAI, which is whole seconds.
+func (t *Taps) readClocks() error {
+	var tai, realTime unix.Timespec
+	if err := errors.Join(unix.ClockGettime(unix.CLOCK_TAI, &tai), unix.ClockGettime(unix.CLOCK_REALTIME, &realTime)); err != nil {
+		return fmt.Errorf("reading the clocks: %w", err)
+	}
+	t.realTime = int64(time.Duration(realTime.Nano() - tai.Nano()).Round(time.Second))
+	return nil
+}
+
+// poll waits until there may be something to do.
+func (t *Taps) poll() error {
+	timeout := int(t.every.Milliseconds())
+	alive, wasDown := false, false
+	for i, tap := range t.taps {
+		t.polls[i].Revents = 0
+		if tap.gone {
+			t.polls[i].Fd = -1
+			continue
+		}
+		alive, wasDown = true, wasDown || tap.wasDown
+	}
+	if !alive { // and what they had captured was returned
+		return fmt.Errorf("%s: %w", t.taps[len(t.taps)-1].iface.Name, ErrInterfaceGone)
+	}
+	if t.opt.Immediate {
+		timeout = -1
+		if wasDown {
+			timeout = downCheck
+		}
+	}
+	_, err := unix.Poll(t.polls, timeout)
+	if err == unix.EINTR {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("waiting for packets: %w", err)
+	}
+	if t.polls[len(t.taps)].Revents != 0 {
+		var count [8]byte
+		_, _ = unix.Read(t.wake, count[:]) // resets it; it is non-blocking
+	}
+	for i, tap := range t.taps {
+		if tap.gone || !tap.wasDown && t.polls[i].Revents == 0 {
+			continue
+		}
+		lost, err := tap.check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", tap.iface.Name, err)
+		}
+		if tap.gone {
+			if err := t.detach(tap); err != nil { // it may live on in another namespace
+				return err
+			}
+		}
+		if lost != nil && t.opt.OnDown != nil {
+			t.opt.OnDown(tap.iface, lost)
+		}
+	}
+	return nil
+}
+
+// quiesce detaches all programs.
+func (t *Taps) quiesce() error {
+	for _, tap := range t.taps {
+		if err := t.detach(tap); err != nil {
+			return err
+		}
+	}
+	t.draining = true
+	return nil
+}
+
+// detach detaches the programs of an interface. When it returns they have ended (synchronize_rcu in
+// tcx_entry_sync, called by tcx_link_release, kernel/bpf/tcx.c).
+func (t *Taps) detach(tap *tapped) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return tap.unlink()
+}
+
+func (tap *tapped) unlink() error {
+	var errs []error
+	for _, l := range tap.links {
+		if err := l.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: detaching a program: %w", tap.iface.Name, err))
+		}
+	}
+	tap.links = nil
+	return errors.Join(errs...)
+}
+
+// SetFilter replaces the programs of all interfaces by those that filter, which is like
+// TapOptions.Filter, returns. Each packet is judged by the old filter or by the new one. It may be called from
+// any goroutine; after Stop there is nothing to replace, and after Close it returns net.ErrClosed.
+func (t *Taps) SetFilter(filter TapFilter) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return net.ErrClosed
+	}
+	// All are made before the first one is replaced: what goes wrong, goes wrong here.
+	var replace []func() error
+	for _, tap := range t.taps {
+		for _, l := range tap.links {
+			prog, err := t.program(filter, tap, l.outgoing)
+			if err != nil {
+				return fmt.Errorf("%s: replacing the filter: %w", tap.iface.Name, err)
+			}
+			replace = append(replace, func() error {
+				if err := l.Update(prog); err != nil && !errors.Is(err, unix.ENOLINK) { // the interface is gone
+					return fmt.Errorf("%s: replacing the filter: %w", tap.iface.Name, err)
+				}
+				return nil
+			})
+		}
+	}
+	for _, f := range replace {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch makes the end of ctx end a poll. Callers use one context for many packets, so
+// that this does something but for the first.
+func (t *Taps) watch(ctx context.Context) {
+	done := ctx.Done()
+	if done == t.done {
+		return
+	}
+	t.release()
+	t.done, t.release = done, context.AfterFunc(ctx, t.signal)
+}
+
+// signal ends a poll, or the next one.
+func (t *Taps) signal() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		// The only possible error is that the counter is full, and so wakes anyway.
+		_, _ = unix.Write(t.wake, one[:])
+	}
+}
+
+// Stop ends the capture: Next returns what had passed the filters until now, and
+// then io.EOF. It may be called from any goroutine, more than once, and after Close.
+func (t *Taps) Stop() {
+	t.stopped.Store(true)
+	t.signal()
+}
+
+// Stats returns the counts of each interface since OpenTaps. After Close it returns
+// net.ErrClosed.
+func (t *Taps) Stats() ([]Stats, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, net.ErrClosed
+	}
+	all := make([]Stats, len(t.interfaces))
+	var perCPU []tapCount
+	for i, in := range t.interfaces {
+		if err := t.maps.counters.Lookup(uint32(i), &perCPU); err != nil {
+			return nil, fmt.Errorf("%s: reading the counters: %w", in.Name, err)
+		}
+		for _, c := range perCPU {
+			all[i].Received += c.Received
+			all[i].Dropped += c.Dropped
+		}
+	}
+	return all, nil
+}
+
+// Close ends the capture at once: the last packet's data is no longer valid.
+func (t *Taps) Close() error {
+	t.release()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return net.ErrClosed
+	}
+	t.closed = true
+	errs := []error{unix.Close(t.wake)}
+	for _, tap := range t.taps {
+		errs = append(errs, tap.unlink(), tap.close())
+	}
+	if t.reader != nil {
+		errs = append(errs, t.reader.Close())
+	}
+	errs = append(errs, t.maps.close())
+	for _, p := range t.places {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}

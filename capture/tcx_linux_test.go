@@ -1,0 +1,683 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// tapTestType returns a filter that accepts the tests' own frames. Its programs are closed at the end
+// of the test.
+func tapTestType(t testing.TB) TapFilter {
+	return func(_ Interface, _ bool, output asm.Instructions) (*ebpf.Program, error) {
+		insns := asm.Instructions{
+			asm.Mov.Reg(asm.R6, asm.R1),
+			asm.LoadAbs(12, asm.Half),
+			asm.JEq.Imm(asm.R0, testType, "accept"),
+			asm.Mov.Imm(asm.R0, -1),
+			asm.Return(),
+			asm.Mov.Reg(asm.R1, asm.R6).WithSymbol("accept"),
+		}
+		prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, Instructions: append(insns, output...), License: "Apache-2.0"})
+		if err == nil {
+			t.Cleanup(func() { prog.Close() })
+		}
+		return prog, err
+	}
+}
+
+// noTapped is a filter that accepts nothing.
+func noTapped(t testing.TB) TapFilter {
+	return func(Interface, bool, asm.Instructions) (*ebpf.Program, error) {
+		prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}, License: "Apache-2.0"})
+		if err == nil {
+			t.Cleanup(func() { prog.Close() })
+		}
+		return prog, err
+	}
+}
+
+func openTaps(t testing.TB, opt TapOptions, names ...string) *Taps {
+	t.Helper()
+	l, err := OpenTaps(names, opt)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// flows divides packets by interface and direction, as text that shows a difference.
+func flows(packets []Packet) map[string][]string {
+	all := map[string][]string{}
+	for _, p := range packets {
+		flow := fmt.Sprintf("interface %d, direction %d", p.Interface, p.Direction)
+		all[flow] = append(all[flow], fmt.Sprintf("%d: %x", p.Len, p.Data))
+	}
+	return all
+}
+
+// compareFlows compares what both kinds of capture have of the same packets, times included, as
+// far as those can be the same.
+func compareFlows(t *testing.T, what string, taps, live []Packet) {
+	t.Helper()
+	got, want := flows(taps), flows(live)
+	for flow := range want {
+		if len(got[flow]) != len(want[flow]) {
+			t.Errorf("%s, %s: %d packets, a packet socket has %d", what, flow, len(got[flow]), len(want[flow]))
+			continue
+		}
+		for i := range want[flow] {
+			if got[flow][i] != want[flow][i] {
+				t.Fatalf("%s, %s, packet %d:\n%.200s\na packet socket has\n%.200s", what, flow, i, got[flow][i], want[flow][i])
+			}
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: %d flows, a packet socket has %d", what, len(got), len(want))
+	}
+	sorted := func(packets []Packet) []int64 {
+		var times []int64
+		for _, p := range packets {
+			times = append(times, p.Time)
+		}
+		slices.Sort(times)
+		return times
+	}
+	a, b := sorted(taps), sorted(live)
+	for i := range min(len(a), len(b)) {
+		if d := time.Duration(a[i] - b[i]).Abs(); d > 500*time.Millisecond {
+			t.Fatalf("%s: packet %d was captured %v apart", what, i, d)
+		}
+	}
+}
+
+// pushTag lets whatever is sent on an interface have a VLAN tag more, beside the packet and not in it.
+func pushTag(t *testing.T, name string) {
+	t.Helper()
+	dev, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "Apache-2.0", Instructions: asm.Instructions{
+		asm.Mov.Imm(asm.R2, int32(binary.NativeEndian.Uint16([]byte{0x81, 0}))),
+		asm.Mov.Imm(asm.R3, 9),
+		asm.FnSkbVlanPush.Call(),
+		asm.Mov.Imm(asm.R0, -1),
+		asm.Return(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	l, err := link.AttachTCX(link.TCXOptions{Interface: dev.Index, Program: prog, Attach: ebpf.AttachTCXEgress})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+}
+
+// TestTapsAsLive captures the same frames at tcx and with packet sockets: with and without tags, longer
+// and shorter than the snapshot length, in each direction.
+func TestTapsAsLive(t *testing.T) {
+	newNamespace(t)
+	// The kernel is to send nothing of its own.
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	newVeth(t, "a", "b", 65535)
+	tagged := func(number uint32, size int, tags string) []byte {
+		f := testFrame(number, size)
+		return []byte(string(f[:12]) + tags + string(f[12:]))
+	}
+	pushTag(t, "b")
+	senders := []*sender{newSender(t, "a"), newSender(t, "b")}
+	tags := []string{"", "\x81\x00\x00\x07", "\x81\x00\xf0\x07", "\x81\x00\x00\x00", "\x88\xa8\xa0\x64", "\x88\xa8\x00\x64\x81\x00\x60\x05"}
+	for _, direction := range []Direction{DirectionUnknown, DirectionIn, DirectionOut} {
+		for _, snapLen := range []uint32{0, 1, 13, 14, 17, 100, 1000} {
+			// Without filters, since those would have to know where a tag is.
+			live := openLive(t, LiveOptions{SnapLen: snapLen, Direction: direction, Promiscuous: true, BufferSize: 4 << 20}, "a", "b")
+			taps := openTaps(t, TapOptions{SnapLen: snapLen, Direction: direction, Promiscuous: true, BufferSize: 4 << 20}, "a", "b")
+			for n := range uint32(60) {
+				size := 60 + int(n)*23
+				if n%20 == 19 {
+					size = 30_000 + int(n)*500
+				}
+				f := tagged(n, size, tags[n%uint32(len(tags))])
+				if n%7 == 6 { // to another station
+					f[0] = 2
+				}
+				senders[n%2].send(f)
+			}
+			live.Stop()
+			taps.Stop()
+			got := collect(t, taps, everything)
+			what := fmt.Sprintf("direction %d, snapshot length %d", direction, snapLen)
+			compareFlows(t, what, got, collect(t, live, everything))
+			if want := map[Direction]int{DirectionUnknown: 120}[direction]; len(got) < max(want, 60) {
+				t.Errorf("%s: only %d packets", what, len(got))
+			}
+			pushed := func(p Packet) bool {
+				return p.Interface == 1 && p.Direction == DirectionOut && len(p.Data) > 16 && string(p.Data[12:16]) == "\x81\x00\x00\x09"
+			}
+			if snapLen == 100 && direction != DirectionIn && !slices.ContainsFunc(got, pushed) {
+				t.Errorf("%s: no packet has the tag that it is sent with", what)
+			}
+			stats, err := taps.Stats()
+			if err != nil || int(stats[0].Received+stats[1].Received) != len(got) || stats[0].Dropped+stats[1].Dropped != 0 {
+				t.Errorf("%s: %d packets, statistics %+v, %v", what, len(got), stats, err)
+			}
+			live.Close()
+			taps.Close()
+		}
+	}
+}
+
+// TestTapsGSO captures super-packets of TCP, which are not in one piece.
+func TestTapsGSO(t *testing.T) {
+	var live *Live
+	var taps *Taps
+	sendTCP(t, 8<<20, func() {
+		live = openLive(t, LiveOptions{}, "a")
+		taps = openTaps(t, TapOptions{}, "a")
+	})
+	live.Stop()
+	taps.Stop()
+	tcp := func(packets []Packet) []Packet {
+		return slices.DeleteFunc(packets, func(p Packet) bool { return len(p.Data) < 34 || p.Data[23] != unix.IPPROTO_TCP })
+	}
+	got := tcp(collect(t, taps, everything))
+	compareFlows(t, "TCP", got, tcp(collect(t, live, everything)))
+	longest := 0
+	for _, p := range got {
+		longest = max(longest, p.Len)
+	}
+	if longest <= 1514 {
+		t.Errorf("longest packet %d: segmentation offload is off here", longest)
+	}
+}
+
+// TestTapsAll sends 200,000 numbered frames, and reads them meanwhile: none may be lost.
+func TestTapsAll(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	taps := openTaps(t, TapOptions{Filter: tapTestType(t)}, "a", "b")
+	s := newSender(t, "a")
+	const n = 200_000
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		f := testFrame(0, 60)
+		for i := range uint32(n) {
+			binary.BigEndian.PutUint32(f[14:], i)
+			if err := unix.Sendto(s.fd, f, 0, &s.addr); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		taps.Stop()
+	})
+	var next [2]uint32 // out of a, into b
+	for {
+		p := taps.Ready()
+		if p == nil {
+			got, err := taps.Next(t.Context())
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			p = &got
+		}
+		if number := frameNumber(p.Data); number != next[p.Interface] || p.Direction == DirectionOut != (p.Interface == 0) {
+			t.Fatalf("frame %d of interface %d, direction %d; want %d", number, p.Interface, p.Direction, next[p.Interface])
+		}
+		next[p.Interface]++
+	}
+	sending.Wait()
+	if next[0] != n || next[1] < n-1000 { // a few may be still on their way to b
+		t.Errorf("%d frames from a, %d frames at b, of %d", next[0], next[1], n)
+	}
+	stats, err := taps.Stats()
+	if want := []Stats{{Received: uint64(next[0])}, {Received: uint64(next[1])}}; err != nil || !slices.Equal(stats, want) {
+		t.Errorf("statistics %+v, %v; want %+v", stats, err, want)
+	}
+}
+
+// TestTapsStopUnderLoad stops while another thread sends: what was counted as received, and not as
+// dropped, is what we get.
+func TestTapsStopUnderLoad(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	s := newSender(t, "a")
+	var stop atomic.Bool
+	var sent atomic.Int64
+	var flood sync.WaitGroup
+	flood.Go(func() {
+		f := testFrame(1, 60)
+		for !stop.Load() {
+			if unix.Sendto(s.fd, f, 0, &s.addr) == nil {
+				sent.Add(1)
+			}
+		}
+	})
+	defer func() { stop.Store(true); flood.Wait() }()
+	filter := tapTestType(t)
+	for round := range 10 {
+		l := openTaps(t, TapOptions{Filter: filter, Immediate: round%2 == 1}, "a")
+		for before := sent.Load(); sent.Load() < before+500; {
+			runtime.Gosched()
+		}
+		l.Stop()
+		got := collect(t, l, everything)
+		stats, err := l.Stats()
+		if err != nil || stats[0].Received-stats[0].Dropped != uint64(len(got)) || len(got) < 500 {
+			t.Fatalf("%d packets, statistics %+v, %v", len(got), stats, err)
+		}
+		for i, p := range got {
+			if !bytes.Equal(p.Data, testFrame(1, 60)) {
+				t.Fatalf("packet %d of %d: % x", i, len(got), p.Data)
+			}
+		}
+		if _, err := l.Next(t.Context()); err != io.EOF {
+			t.Errorf("after the end: %v", err)
+		}
+		l.Close()
+		l.Stop() // does nothing
+		if _, err := l.Stats(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("statistics after Close: %v", err)
+		}
+	}
+}
+
+// TestTapsUnprivileged reads and stops when all privileges have been dropped since the start.
+func TestTapsUnprivileged(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openTaps(t, TapOptions{Filter: tapTestType(t), Promiscuous: true}, "a")
+	newSender(t, "a").send(testFrame(1, 60))
+	var err error
+	var n int
+	var stats []Stats
+	withoutPrivileges(t, func() {
+		if stats, err = l.Stats(); err != nil {
+			return
+		}
+		l.Stop()
+		for err == nil {
+			if _, err = l.Next(context.Background()); err == nil {
+				n++
+			}
+		}
+	})
+	if n != 1 || err != io.EOF || stats[0].Received != 1 {
+		t.Errorf("%d packets, %v, statistics %v", n, err, stats)
+	}
+	withoutPrivileges(t, func() { _, err = OpenTaps([]string{"a"}, TapOptions{}) })
+	if !errors.Is(err, ErrNoTaps) || !errors.Is(err, os.ErrPermission) {
+		t.Errorf("without privileges: %v", err)
+	}
+}
+
+// TestTapsContext ends the context of a Next that waits, and of one that need not.
+func TestTapsContext(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	for _, immediate := range []bool{false, true} {
+		l := openTaps(t, TapOptions{Filter: tapTestType(t), Immediate: immediate}, "a")
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(30*time.Millisecond, cancel)
+		for range 2 {
+			if _, err := l.Next(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Next: %v", err)
+			}
+		}
+		newSender(t, "a").send(testFrame(5, 60))
+		if got := collect(t, l, 1); frameNumber(got[0].Data) != 5 {
+			t.Errorf("got %v", got)
+		}
+		time.AfterFunc(30*time.Millisecond, l.Stop)
+		if _, err := l.Next(t.Context()); err != io.EOF {
+			t.Errorf("Next after Stop: %v", err)
+		}
+	}
+}
+
+// TestTapsDrops fills a small buffer that nobody reads.
+func TestTapsDrops(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openTaps(t, TapOptions{Filter: tapTestType(t), SnapLen: 1500, BufferSize: 64 << 10}, "a")
+	s := newSender(t, "a")
+	const n = 1000
+	for i := range n {
+		s.send(testFrame(uint32(i), 1500))
+	}
+	l.Stop()
+	got := collect(t, l, everything)
+	stats, err := l.Stats()
+	if err != nil || stats[0].Received != n || stats[0].Dropped == 0 || stats[0].Dropped+uint64(len(got)) != n || len(got) < 40 {
+		t.Errorf("%d sent, %d captured, statistics %+v, %v", n, len(got), stats[0], err)
+	}
+	for i, p := range got { // what is there is the beginning
+		if frameNumber(p.Data) != uint32(i) {
+			t.Fatalf("packet %d is frame %d", i, frameNumber(p.Data))
+		}
+	}
+}
+
+// TestTapsLongest captures the longest packets with a buffer that is asked to be smaller than one.
+func TestTapsLongest(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 65535)
+	l := openTaps(t, TapOptions{Filter: tapTestType(t), BufferSize: 1}, "a", "b")
+	want := testFrame(0, 65535+14)
+	for i := range want[18:] {
+		want[18+i] = byte(i * 7)
+	}
+	s := newSender(t, "a")
+	for i := range 40 {
+		s.send(want)
+		for n, p := range collect(t, l, 2) {
+			if !bytes.Equal(p.Data, want) || p.Len != len(want) {
+				t.Fatalf("round %d, packet %d: %d bytes of %d", i, n, len(p.Data), p.Len)
+			}
+		}
+	}
+}
+
+// TestTapsSetFilter replaces filters between frames, and while they come: those that all filters accept
+// are all there.
+func TestTapsSetFilter(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	s := newSender(t, "a")
+	accepts, none := tapTestType(t), noTapped(t)
+	l := openTaps(t, TapOptions{Filter: accepts}, "a")
+	var want []uint32
+	number := uint32(0)
+	for ; number < 40; number++ {
+		if number%4 == 0 {
+			f := accepts
+			if number%8 == 4 {
+				f = none
+			}
+			if err := l.SetFilter(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.send(testFrame(number, 60))
+		if number%8 < 4 {
+			want = append(want, number)
+		}
+	}
+	if err := l.SetFilter(func(Interface, bool, asm.Instructions) (*ebpf.Program, error) { return nil, errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a filter that cannot be made: %v", err)
+	}
+	if err := l.SetFilter(accepts); err != nil {
+		t.Fatal(err)
+	}
+	var replacing sync.WaitGroup
+	var stop atomic.Bool
+	replaced := 0
+	replacing.Go(func() {
+		for ; !stop.Load(); replaced++ {
+			if err := l.SetFilter(accepts); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for ; number < 20_000; number++ {
+		s.send(testFrame(number, 60))
+		want = append(want, number)
+	}
+	stop.Store(true)
+	replacing.Wait()
+	l.Stop()
+	var got []uint32
+	for _, p := range collect(t, l, everything) {
+		got = append(got, frameNumber(p.Data))
+	}
+	if !slices.Equal(got, want) || replaced < 3 {
+		t.Errorf("%d frames, want %d; the filter was replaced %d times", len(got), len(want), replaced)
+	}
+	if err := l.SetFilter(func(Interface, bool, asm.Instructions) (*ebpf.Program, error) { panic("made after the stop") }); err != nil {
+		t.Errorf("after the stop: %v", err)
+	}
+	l.Close()
+	if err := l.SetFilter(accepts); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestTapsInterfaceRemoved removes the interfaces of a capture one after the other.
+func TestTapsInterfaceRemoved(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	newVeth(t, "c", "d", 1500)
+	var gone []string
+	l := openTaps(t, TapOptions{Filter: tapTestType(t), OnDown: func(i Interface, err error) {
+		if errors.Is(err, ErrInterfaceGone) {
+			gone = append(gone, i.Name)
+		} else if !errors.Is(err, ErrInterfaceDown) { // which comes first, if we were quick
+			t.Errorf("%s: %v", i.Name, err)
+		}
+	}}, "a", "c")
+	remove := func(name string) {
+		dev, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkDel(dev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, c := newSender(t, "a"), newSender(t, "c")
+	a.send(testFrame(0, 60))
+	remove("a")
+	c.send(testFrame(1, 60))
+	if got := collect(t, l, 2); frameNumber(got[0].Data) != 0 || frameNumber(got[1].Data) != 1 || got[1].Interface != 1 {
+		t.Errorf("got %v", got)
+	}
+	if err := l.SetFilter(tapTestType(t)); err != nil { // also where the one is gone, which we may not know yet
+		t.Error(err)
+	}
+	c.send(testFrame(2, 60))
+	remove("c")
+	if got := collect(t, l, 1); frameNumber(got[0].Data) != 2 {
+		t.Errorf("got %v", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range 2 {
+		if _, err := l.Next(ctx); !errors.Is(err, ErrInterfaceGone) {
+			t.Errorf("after the last interface: %v", err)
+		}
+	}
+	if slices.Sort(gone); !slices.Equal(gone, []string{"a", "c"}) {
+		t.Errorf("gone: %v", gone)
+	}
+	if stats, err := l.Stats(); err != nil || !slices.Equal(stats, []Stats{{Received: 1}, {Received: 2}}) {
+		t.Errorf("statistics %+v, %v", stats, err)
+	}
+	l.Stop()
+	if _, err := l.Next(ctx); err != io.EOF {
+		t.Errorf("after Stop: %v", err)
+	}
+}
+
+// TestTapsInterfaceDown sets an interface down and up again: the capture goes on.
+func TestTapsInterfaceDown(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	for _, immediate := range []bool{false, true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		reported, report := context.WithCancel(ctx)
+		l := openTaps(t, TapOptions{Filter: tapTestType(t), Immediate: immediate, OnDown: func(i Interface, err error) {
+			if i.Name != "a" || !errors.Is(err, ErrInterfaceDown) {
+				t.Errorf("%s: %v", i.Name, err)
+			}
+			report()
+		}}, "a")
+		dev, err := netlink.LinkByName("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetDown(dev); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Next(reported); !errors.Is(err, context.Canceled) || ctx.Err() != nil {
+			t.Fatalf("Next: %v", err)
+		}
+		setUp(t, "a")
+		newSender(t, "a").send(testFrame(4, 60))
+		if got := collect(t, l, 1); frameNumber(got[0].Data) != 4 {
+			t.Errorf("got %v", got)
+		}
+	}
+}
+
+// TestTapsLoopback captures on the loopback interface, where packets go out and come in.
+func TestTapsLoopback(t *testing.T) {
+	newNamespace(t)
+	setUp(t, "lo")
+	for _, direction := range []Direction{DirectionUnknown, DirectionIn, DirectionOut} {
+		live := openLive(t, LiveOptions{Promiscuous: true, Direction: direction}, "lo")
+		taps := openTaps(t, TapOptions{Promiscuous: true, Direction: direction}, "lo")
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		for range 5 {
+			if err := unix.Sendto(fd, []byte("hello"), 0, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 9}); err != nil && err != unix.ECONNREFUSED {
+				t.Fatal(err)
+			}
+		}
+		live.Stop()
+		taps.Stop()
+		got := collect(t, taps, everything)
+		compareFlows(t, fmt.Sprintf("direction %d", direction), got, collect(t, live, everything))
+		if direction != DirectionOut && len(got) < 5 {
+			t.Errorf("direction %d: %d packets", direction, len(got))
+		}
+	}
+}
+
+func TestOpenTapsErrors(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	boom := errors.New("boom")
+	newTun(t)
+	setUp(t, "tun0")
+	for _, tt := range []struct {
+		name  string
+		names []string
+		opt   TapOptions
+		is    error
+		text  string
+	}{
+		{"none", nil, TapOptions{}, nil, "no interface"},
+		{"absent", []string{"a", "nosuch"}, TapOptions{}, unix.ENODEV, "nosuch: no such interface"},
+		{"down", []string{"lo"}, TapOptions{}, ErrInterfaceDown, "lo: the interface is down"},
+		{"not Ethernet", []string{"tun0"}, TapOptions{}, nil, "tun0: of its kind of interface tcx does not show"},
+		{"filter", []string{"b"}, TapOptions{Filter: func(Interface, bool, asm.Instructions) (*ebpf.Program, error) { return nil, boom }}, boom, "b: making the filter: boom"},
+		{"accept", []string{"b"}, TapOptions{Accept: func(Interface) error { return boom }}, boom, "b: boom"},
+	} {
+		l, err := OpenTaps(tt.names, tt.opt)
+		if err == nil {
+			l.Close()
+			t.Errorf("%s: no error", tt.name)
+			continue
+		}
+		if tt.is != nil && !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestOpenTapsLeaks opens and closes captures, also such that fail half-way.
+func TestOpenTapsLeaks(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	held := func() (files, maps int) {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries), bytes.Count(text, []byte("bpf"))
+	}
+	open := func() {
+		openTaps(t, TapOptions{}, "a", "b").Close()
+		if _, err := OpenTaps([]string{"a", "nosuch"}, TapOptions{}); err == nil {
+			t.Error("no error")
+		}
+	}
+	open() // the library keeps what it has found out of the kernel
+	files, maps := held()
+	for range 3 {
+		open()
+	}
+	if f, m := held(); f != files || m != maps {
+		t.Errorf("%d files and %d maps before, %d and %d after", files, maps, f, m)
+	}
+}
+
+// TestTapsAllocs reads packets without memory for each.
+func TestTapsAllocs(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a", "b", 1500)
+	l := openTaps(t, TapOptions{Filter: tapTestType(t)}, "a")
+	s := newSender(t, "a")
+	for i := range uint32(2000) {
+		s.send(testFrame(i, 60))
+	}
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := l.Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations for each packet", n)
+	}
+}
+
+// FuzzTapsRecord reads records that no program has written.
+func FuzzTapsRecord(f *testing.F) {
+	f.Add(make([]byte, recordData), uint32(60))
+	f.Add(append(bytes.Repeat([]byte{1}, recordData), testFrame(0, 60)...), uint32(60))
+	f.Fuzz(func(t *testing.T, record []byte, snapLen uint32) {
+		l := &Taps{opt: TapOptions{SnapLen: snapLen%MaxSnapLen + 1}}
+		l.record.RawSample = bytes.Clone(record)
+		p, err := l.packet()
+		if err == nil && len(p.Data) > len(record) {
+			t.Errorf("%d bytes of a record of %d", len(p.Data), len(record))
+		}
+	})
+}
