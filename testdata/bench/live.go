@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -63,16 +64,17 @@ func (b *bench) capturers() []capturer {
 
 // engines are those that this tundump has besides the default.
 func (b *bench) engines() (names []string) {
-	t, err := b.start("", true, "", nil, b.tundump, "--help")
+	help, err := exec.CommandContext(b.ctx, b.tundump, "--help").Output()
 	if err != nil {
 		return nil
 	}
-	if _, err := t.wait(); err != nil || !strings.Contains(t.said(), "--engine") {
-		return nil
-	}
-	for _, name := range []string{"tcx", "xdp"} {
-		if strings.Contains(t.said(), name) {
-			names = append(names, name)
+	for line := range strings.Lines(string(help)) {
+		if _, choice, ok := strings.Cut(line, "--engine "); ok {
+			for name := range strings.SplitSeq(strings.Fields(choice)[0], "|") {
+				if name != "packet" {
+					names = append(names, name)
+				}
+			}
 		}
 	}
 	return names

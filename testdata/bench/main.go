@@ -122,6 +122,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"filter", (*bench).filterCost},
+		{"hooks", (*bench).hookCost},
 		{"sets", (*bench).setCost},
 		{"depth", (*bench).depthSize},
 		{"live", (*bench).liveCost},
