@@ -29,16 +29,13 @@ type Live struct {
 	active     []*ring       // those that are not closed
 	polls      []unix.PollFd // one for each active ring, one for each place, and the last for wake
 	last       *ring         // whose packet the last Next returned
+	wake       *waker
 
 	stopped  atomic.Bool
 	draining bool // stopped, and the kernel writes to no ring any more
 
-	done    <-chan struct{} // of the last Next's context
-	release func() bool     // ends its hold on wake
-
 	// mu is for what follows, the statistics of the rings, their filters, and to change draining.
 	mu     sync.Mutex
-	wake   int // eventfd that ends a poll
 	closed bool
 }
 
@@ -69,11 +66,11 @@ func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 	if opt.Fanout > 1 {
 		opt.BlockTimeout = min(opt.BlockTimeout, fanoutTimeout)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	wake, err := newWaker()
 	if err != nil {
-		return nil, fmt.Errorf("eventfd: %w", err)
+		return nil, err
 	}
-	l := &Live{opt: opt, wake: wake, release: func() bool { return true }}
+	l := &Live{opt: opt, wake: wake}
 	if err := l.openAll(names); err != nil {
 		l.Close()
 		return nil, err
@@ -156,7 +153,7 @@ func (l *Live) watchFiles() {
 	for _, p := range l.places { // poll(2) skips a descriptor of -1
 		l.polls = append(l.polls, unix.PollFd{Fd: int32(p.events), Events: unix.POLLIN})
 	}
-	l.polls = append(l.polls, unix.PollFd{Fd: int32(l.wake), Events: unix.POLLIN})
+	l.polls = append(l.polls, l.wake.poll())
 }
 
 // Interfaces returns the interfaces in the order in which OpenLive was given them; Next may add
@@ -184,10 +181,10 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 		l.last = nil
 		r.ready = false
 	}
-	l.watch(ctx)
+	l.wake.watch(ctx)
 	for {
 		select {
-		case <-l.done:
+		case <-l.wake.done:
 			return Packet{}, ctx.Err()
 		default:
 		}
@@ -278,34 +275,11 @@ func (l *Live) SetFilter(attach func(conn syscall.RawConn, iface Interface) erro
 	return nil
 }
 
-// watch makes the end of ctx end a poll. Callers use one context for many packets, so
-// that this does something but for the first.
-func (l *Live) watch(ctx context.Context) {
-	done := ctx.Done()
-	if done == l.done {
-		return
-	}
-	l.release()
-	l.done, l.release = done, context.AfterFunc(ctx, l.signal)
-}
-
-// signal ends a poll, or the next one.
-func (l *Live) signal() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		// The only possible error is that the counter is full, and so wakes anyway.
-		_, _ = unix.Write(l.wake, one[:])
-	}
-}
-
 // Stop ends the capture: Next returns what had passed the filters until now, and
 // then io.EOF. It may be called from any goroutine, more than once, and after Close.
 func (l *Live) Stop() {
 	l.stopped.Store(true)
-	l.signal()
+	l.wake.signal()
 }
 
 // downCheck is how often, in milliseconds, we look whether an interface that went down
@@ -349,8 +323,7 @@ func (l *Live) poll() error {
 		return nil
 	}
 	if l.polls[len(l.polls)-1].Revents != 0 {
-		var count [8]byte
-		_, _ = unix.Read(l.wake, count[:]) // resets it; it is non-blocking
+		l.wake.reset()
 	}
 	for i, r := range l.active {
 		if r.gone || !r.wasDown && l.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) == 0 {
@@ -440,14 +413,13 @@ func (l *Live) Stats() ([]Stats, error) {
 // Close ends the capture at once and frees the rings: the last packet's data is no
 // longer valid.
 func (l *Live) Close() error {
-	l.release()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return net.ErrClosed
 	}
 	l.closed = true
-	errs := []error{unix.Close(l.wake)}
+	errs := []error{l.wake.close()}
 	for _, r := range l.active {
 		errs = append(errs, r.close())
 	}

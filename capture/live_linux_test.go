@@ -392,8 +392,8 @@ func TestLiveContext(t *testing.T) {
 		if _, err := l.Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Fatalf("Next: %v", err)
 		}
-		l.release()
-		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(l.wake), Events: unix.POLLIN}}, 0); n == 0 {
+		l.wake.release()
+		if n, _ := unix.Poll([]unix.PollFd{l.wake.poll()}, 0); n == 0 {
 			break
 		} else if i == 100 {
 			t.Fatal("the signal is never used up")

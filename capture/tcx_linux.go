@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,16 +39,13 @@ type Taps struct {
 	realTime   int64          // what CLOCK_REALTIME is ahead of CLOCK_TAI, in nanoseconds
 	every      time.Duration  // how often the ring is looked at
 	polls      []unix.PollFd
+	wake       *waker
 
 	stopped  atomic.Bool
 	draining bool // stopped, and no program runs any more
 
-	done    <-chan struct{} // of the last Next's context
-	release func() bool     // ends its hold on wake
-
 	// mu is for what follows, and the links.
 	mu     sync.Mutex
-	wake   int // eventfd that ends a poll
 	closed bool
 }
 
@@ -85,11 +81,11 @@ func OpenTaps(names []string, opt TapOptions) (*Taps, error) {
 	if n > maxInterfaces {
 		return nil, fmt.Errorf("%d interfaces: %d are possible", n, maxInterfaces)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	wake, err := newWaker()
 	if err != nil {
-		return nil, fmt.Errorf("eventfd: %w", err)
+		return nil, err
 	}
-	t := &Taps{opt: opt, wake: wake, release: func() bool { return true }}
+	t := &Taps{opt: opt, wake: wake}
 	if err := t.open(names, n); err != nil {
 		t.Close()
 		return nil, err
@@ -124,7 +120,7 @@ func (t *Taps) open(names []string, interfaces int) (err error) {
 	for _, tap := range t.taps {
 		t.polls = append(t.polls, unix.PollFd{Fd: int32(tap.fd)})
 	}
-	t.polls = append(t.polls, unix.PollFd{Fd: int32(t.wake), Events: unix.POLLIN})
+	t.polls = append(t.polls, t.wake.poll())
 	if t.opt.Immediate {
 		t.polls = append(t.polls, unix.PollFd{Fd: int32(t.maps.packets.FD()), Events: unix.POLLIN})
 	}
@@ -242,10 +238,10 @@ func (t *Taps) Interfaces() []Interface { return t.interfaces }
 // Next waits for the next packet. Packets come in the order in which the kernel has written them. Errors
 // are as those of Live.Next.
 func (t *Taps) Next(ctx context.Context) (Packet, error) {
-	t.watch(ctx)
+	t.wake.watch(ctx)
 	for {
 		select {
-		case <-t.done:
+		case <-t.wake.done:
 			return Packet{}, ctx.Err()
 		default:
 		}
@@ -334,8 +330,7 @@ func (t *Taps) poll() error {
 		return fmt.Errorf("waiting for packets: %w", err)
 	}
 	if t.polls[len(t.taps)].Revents != 0 {
-		var count [8]byte
-		_, _ = unix.Read(t.wake, count[:]) // resets it; it is non-blocking
+		t.wake.reset()
 	}
 	for i, tap := range t.taps {
 		if tap.gone || !tap.wasDown && t.polls[i].Revents == 0 {
@@ -420,34 +415,11 @@ func (t *Taps) SetFilter(filter TapFilter) error {
 	return nil
 }
 
-// watch makes the end of ctx end a poll. Callers use one context for many packets, so
-// that this does something but for the first.
-func (t *Taps) watch(ctx context.Context) {
-	done := ctx.Done()
-	if done == t.done {
-		return
-	}
-	t.release()
-	t.done, t.release = done, context.AfterFunc(ctx, t.signal)
-}
-
-// signal ends a poll, or the next one.
-func (t *Taps) signal() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed {
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		// The only possible error is that the counter is full, and so wakes anyway.
-		_, _ = unix.Write(t.wake, one[:])
-	}
-}
-
 // Stop ends the capture: Next returns what had passed the filters until now, and
 // then io.EOF. It may be called from any goroutine, more than once, and after Close.
 func (t *Taps) Stop() {
 	t.stopped.Store(true)
-	t.signal()
+	t.wake.signal()
 }
 
 // Stats returns the counts of each interface since OpenTaps. After Close it returns
@@ -474,14 +446,13 @@ func (t *Taps) Stats() ([]Stats, error) {
 
 // Close ends the capture at once: the last packet's data is no longer valid.
 func (t *Taps) Close() error {
-	t.release()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return net.ErrClosed
 	}
 	t.closed = true
-	errs := []error{unix.Close(t.wake)}
+	errs := []error{t.wake.close()}
 	for _, tap := range t.taps {
 		errs = append(errs, tap.unlink(), tap.close())
 	}
