@@ -84,7 +84,11 @@ func newBackends(t *testing.T, text string, opt filter.Options) *backends {
 	if err != nil {
 		t.Fatalf("%s\n%v", text, err)
 	}
-	return newBackendsOf(t, text, p)
+	b := newBackendsOf(t, text, p)
+	if opt.LinkType == header.LinkEthernet { // others are not captured at tcx
+		b.addTaps(t, text)
+	}
+	return b
 }
 
 func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
@@ -107,7 +111,6 @@ func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
 	}
 	if os.Geteuid() == 0 {
 		b.ebpf = loadKernel(t, text, p)
-		b.taps = newTapRuns(t, text, p, nil)
 	}
 	return b
 }

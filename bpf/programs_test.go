@@ -164,6 +164,7 @@ func TestPrograms(t *testing.T) {
 			graphs++
 		}
 		b := newBackendsOf(t, text, p)
+		b.addTaps(t, text)
 		if b.vm == nil || b.classic == nil {
 			t.Fatalf("no classic BPF for\n%s", text)
 		}

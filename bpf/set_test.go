@@ -139,6 +139,7 @@ func TestSets(t *testing.T) {
 				p := lookUpProgram(s.set, long)
 				text := fmt.Sprintf("round %d, %s, long %v, %d and %d spans", round, name, long, len(s.set.Short), len(s.set.Long))
 				b := newBackendsOf(t, text, p)
+				b.addTaps(t, text)
 				if os.Geteuid() == 0 {
 					tables, err := loadTables(p.Expand(inlineSet))
 					if err != nil {

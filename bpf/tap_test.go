@@ -62,16 +62,19 @@ func (r tapRun) match(t *testing.T, data []byte) bool {
 	return false
 }
 
-// newTapRuns loads a filter for tcx; and of every fourth expression once more as if packets were
+// addTaps adds the program for tcx; and of every fourth expression once more as if packets were
 // hardly ever in one piece, so that what comes behind is loaded by calls.
-func newTapRuns(t *testing.T, text string, p *ir.Prog, fragments *Fragments) map[string]*tapRun {
+func (b *backends) addTaps(t *testing.T, text string) {
 	t.Helper()
-	f, err := LoadTaps(p, fragments)
+	if os.Geteuid() != 0 {
+		return
+	}
+	f, err := LoadTaps(b.prog, nil)
 	if err != nil {
 		t.Fatalf("%s\n%+v", text, err)
 	}
 	defer f.Close()
-	runs := map[string]*tapRun{}
+	b.taps = map[string]*tapRun{}
 	for what, reach := range map[string]int32{"tcx": near, "tcx with calls": 16} {
 		if reach != near && len(text)%4 > 0 {
 			continue
@@ -80,9 +83,8 @@ func newTapRuns(t *testing.T, text string, p *ir.Prog, fragments *Fragments) map
 		if err != nil {
 			t.Fatalf("%s\n%s: %+v", text, what, err)
 		}
-		runs[what] = &tapRun{prog}
+		b.taps[what] = &tapRun{prog}
 	}
-	return runs
 }
 
 // sayAccepted returns a program's output that tapRun understands.
