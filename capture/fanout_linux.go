@@ -1,7 +1,9 @@
 package capture
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -145,6 +147,8 @@ func newBatches(reader blockReader) *batches {
 					packets = append(packets, p)
 				}
 			}
+			// CPUs that write to the ring at the same time have their place before they have the time.
+			slices.SortStableFunc(packets, func(a, b Packet) int { return cmp.Compare(a.Time, b.Time) })
 			spare[0], spare[1] = spare[1], packets
 			b.done <- batch{packets, err}
 		}
