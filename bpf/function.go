@@ -63,8 +63,8 @@ func divide(p *ir.Prog, functions, direct bool) ([]*unit, error) {
 		}
 		return units[0]
 	}
-	for _, u := range slices.Backward(units[1:]) { // inner ones first
-		absorb(p, loops, u.head)
+	if functions {
+		absorb(p, loops)
 	}
 	for n, b := range p.Blocks {
 		if loop := of[n]; loop != nil {
@@ -103,14 +103,14 @@ func divide(p *ir.Prog, functions, direct bool) ([]*unit, error) {
 	return units, nil
 }
 
-// absorb adds to the loop of head h what only it leads to, up to other loops: what stands behind two
-// loops that are alike then does not make them differ.
-func absorb(p *ir.Prog, loops map[int]map[int]bool, h int) {
+// absorb adds to each loop what only it leads to, up to other loops: what stands behind two loops that
+// are alike then does not make them differ.
+func absorb(p *ir.Prog, loops map[int]map[int]bool) {
 	into := make([][]int, len(p.Blocks)) // the blocks that lead to each
-	var counter ir.Reg
+	counters := map[int]ir.Reg{}         // by head
 	for n, b := range p.Blocks {
-		if b.Cond == ir.Again && b.True == h {
-			counter = b.A
+		if b.Cond == ir.Again {
+			counters[b.True] = b.A
 		}
 		for _, to := range []int{b.True, b.False} {
 			if to >= 0 && (to == b.True || b.Cond != ir.Always) {
@@ -118,19 +118,21 @@ func absorb(p *ir.Prog, loops map[int]map[int]bool, h int) {
 			}
 		}
 	}
-	for n := h + 1; n < len(p.Blocks); n++ {
-		if loops[n] != nil || len(into[n]) == 0 || loops[h][n] || slices.ContainsFunc(into[n], func(from int) bool {
-			b := p.Blocks[from]
-			return !loops[h][from] || b.Cond == ir.Again && b.True == h // where the caller goes on
-		}) {
-			continue
-		}
-		if slices.ContainsFunc(p.Blocks[n].Code, func(i ir.Instr) bool { return i.Dst == counter }) {
-			continue // the caller has it
-		}
-		for _, blocks := range loops {
-			if blocks[h] { // of this loop, and of those around it
-				blocks[n] = true
+	for _, h := range slices.Backward(p.Heads) { // inner ones first
+		for n := h + 1; n < len(p.Blocks); n++ {
+			if loops[n] != nil || len(into[n]) == 0 || loops[h][n] || slices.ContainsFunc(into[n], func(from int) bool {
+				b := p.Blocks[from]
+				return !loops[h][from] || b.Cond == ir.Again && b.True == h // where the caller goes on
+			}) {
+				continue
+			}
+			if slices.ContainsFunc(p.Blocks[n].Code, func(i ir.Instr) bool { return i.Dst == counters[h] }) {
+				continue // the caller has it
+			}
+			for _, blocks := range loops {
+				if blocks[h] { // of this loop, and of those around it
+					blocks[n] = true
+				}
 			}
 		}
 	}

@@ -7,7 +7,26 @@ import (
 	"testing"
 
 	"github.com/tundump/tundump/filter"
+	"github.com/tundump/tundump/filter/header"
 )
+
+// TestVerifierLoops loads the default walk with loops, as kernels before 5.12 have to take it.
+func TestVerifierLoops(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("loading eBPF needs root (sudo make test)")
+	}
+	opt := options(header.DefaultDepth)
+	opt.Fragments, opt.Origin = filter.FollowTunnels, filter.OriginLive
+	p, err := filter.Compile("inner host 10.5.5.5", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := loadEBPF(p, snap, nil, loops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+}
 
 // TestVerifier loads what once was more than the verifier looks at. A quarter of what it does look at is the
 // most that it should have to do.
