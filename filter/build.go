@@ -34,8 +34,12 @@ type builder struct {
 	sets   []*ir.Members   // that the program looks up
 }
 
-func newBuilder() *builder {
-	return &builder{known: map[string]block{}, entry: map[block]block{}}
+// newBuilder returns a builder, with room for so many blocks.
+func newBuilder(room int) *builder {
+	return &builder{
+		blocks: make([]ir.Block, 0, room), live: make([]regs, 0, room),
+		known: make(map[string]block, room), entry: map[block]block{},
+	}
 }
 
 // reads returns the registers that must be defined on entry to n.
@@ -112,8 +116,9 @@ func (b *builder) loop(head, n block) { b.entry[head] = n }
 // finish returns the program that starts at n: what can be reached, in
 // topological order, so that all edges but those of Again go forward.
 func (b *builder) finish(n block) *ir.Prog {
-	at := map[block]int{}
-	var post []block
+	const unseen = -1
+	at := slices.Repeat([]int{unseen}, len(b.blocks))
+	post := make([]block, 0, len(b.blocks))
 	var visit func(n block)
 	resolve := func(n block) block {
 		if first, ok := b.entry[n]; ok {
@@ -125,10 +130,10 @@ func (b *builder) finish(n block) *ir.Prog {
 		if n = resolve(n); n < 0 {
 			return
 		}
-		if _, ok := at[n]; ok {
+		if at[n] != unseen {
 			return
 		}
-		at[n] = -1
+		at[n] = len(b.blocks) // not known yet
 		blk := b.blocks[n]
 		visit(block(blk.False))
 		if blk.Cond != ir.Again {
@@ -143,6 +148,7 @@ func (b *builder) finish(n block) *ir.Prog {
 		return p
 	}
 	visit(n)
+	p.Blocks = make([]ir.Block, 0, len(post))
 	target := func(n int) int {
 		if n < 0 {
 			return n
@@ -179,7 +185,7 @@ func straighten(p *ir.Prog) *ir.Prog {
 			into[b.False]++
 		}
 	}
-	q := &ir.Prog{}
+	q := &ir.Prog{Blocks: make([]ir.Block, 0, len(p.Blocks))}
 	joined := make([]bool, len(p.Blocks))
 	at := make([]int, len(p.Blocks))
 	for n, b := range p.Blocks {

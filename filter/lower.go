@@ -19,7 +19,8 @@ type lowerer struct {
 }
 
 func lower(n node, shifts []node, opt Options) *ir.Prog {
-	l := &lowerer{builder: newBuilder(), opt: opt, shifts: shifts}
+	const usual = 256 // blocks; a scope with all tunnels has a few more
+	l := &lowerer{builder: newBuilder(usual), opt: opt, shifts: shifts}
 	loose := !usesTunnels(n)
 	accept, leads := l.accept(), false
 	if opt.Fragments != FollowNone {

@@ -91,6 +91,8 @@ func size(g *ir.Graph) int {
 func pass(p *ir.Prog) *ir.Prog {
 	in := make([]*facts, len(p.Blocks))
 	in[0] = &facts{}
+	var spare []*facts // of blocks that are done: edges go forward
+	reached := make([]bool, len(p.Blocks))
 	blocks := slices.Clone(p.Blocks)
 	for n := range blocks {
 		b := &blocks[n]
@@ -98,6 +100,7 @@ func pass(p *ir.Prog) *ir.Prog {
 		if k == nil {
 			continue // all that led here has been decided
 		}
+		reached[n] = true
 		if slices.Contains(p.Heads, n) {
 			*k = facts{ir.NRegs: {within: k[ir.NRegs].within}}
 		}
@@ -112,17 +115,18 @@ func pass(p *ir.Prog) *ir.Prog {
 			yes.learn(b, true)
 			no.learn(b, false)
 		}
+		spare = append(spare, k)
 		if b.Cond != ir.Again {
 			b.True = yes.thread(p, b.True)
-			yes.meet(in, b.True)
+			yes.meet(in, b.True, &spare)
 		}
 		if b.Cond != ir.Always {
 			b.False = no.thread(p, b.False)
-			no.meet(in, b.False)
+			no.meet(in, b.False, &spare)
 		}
 	}
 
-	l, live := newBuilder(), p.Live()
+	l, live := newBuilder(len(p.Blocks)), p.Live()
 	at := make([]block, len(blocks))
 	heads := map[int]block{}
 	target := func(n int) block {
@@ -133,7 +137,7 @@ func pass(p *ir.Prog) *ir.Prog {
 	}
 	for n := len(blocks) - 1; n >= 0; n-- {
 		b := blocks[n]
-		if in[n] == nil {
+		if !reached[n] {
 			continue
 		}
 		if b.Cond == ir.Again {
@@ -350,14 +354,19 @@ func (k *facts) there(r int) uint64 {
 }
 
 // meet adds an edge with the facts k to block n: what holds there is what holds
-// on all edges.
-func (k *facts) meet(in []*facts, n int) {
+// on all edges. The first one's are kept in one of the spare ones, if there is any.
+func (k *facts) meet(in []*facts, n int, spare *[]*facts) {
 	if n < 0 {
 		return
 	}
 	if in[n] == nil {
-		c := *k
-		in[n] = &c
+		last := len(*spare) - 1
+		if last < 0 {
+			in[n] = new(facts)
+		} else {
+			in[n], *spare = (*spare)[last], (*spare)[:last]
+		}
+		*in[n] = *k
 		return
 	}
 	var there [len(k)]uint64
