@@ -10,7 +10,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
@@ -102,9 +101,7 @@ func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, forms ...form) (
 // withMaps makes a filter that has its maps, and no program yet, and returns what that is to
 // be made of.
 func withMaps(p *ir.Prog, fragments *Fragments) (*Filter, *ir.Prog, error) {
-	// Before Linux 5.11 programs and maps count as locked memory. Where the limit
-	// cannot be raised, loading says so itself.
-	_ = rlimit.RemoveMemlock()
+	unlimit()
 	f := &Filter{}
 	var err error
 	if f.area, err = ebpf.NewMap(&ebpf.MapSpec{Name: "tundump_head", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: areaSize, MaxEntries: 1}); err != nil {
@@ -122,6 +119,12 @@ func withMaps(p *ir.Prog, fragments *Fragments) (*Filter, *ir.Prog, error) {
 		f.shared = f.own
 	}
 	return f, p, nil
+}
+
+// unlimit raises the limit of locked memory: before Linux 5.11 programs and maps count as that. Where
+// it cannot be raised, loading says so itself.
+func unlimit() {
+	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }
 
 func (f *Filter) maps() Maps { return Maps{f.area.FD(), f.shared, f.tables} }

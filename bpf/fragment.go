@@ -6,7 +6,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/tundump/tundump/filter/ir"
 )
@@ -21,7 +20,7 @@ type Fragments struct {
 
 // NewFragments makes the maps. It needs the same rights as loading eBPF.
 func NewFragments() (*Fragments, error) {
-	_ = rlimit.RemoveMemlock() // as in LoadEBPF
+	unlimit()
 	f := &Fragments{}
 	for _, m := range []struct {
 		to   **ebpf.Map
