@@ -105,6 +105,11 @@ func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err er
 		o := *opt
 		o.Promiscuous = opt.Promiscuous && promiscuous
 		rings, err := p.open(a.Name, &o)
+		if err == nil {
+			if err = mapRings(rings); err != nil {
+				_ = closeRings(rings)
+			}
+		}
 		switch {
 		case err == nil:
 			p.known[a.Index] = true

@@ -36,6 +36,10 @@ type LiveOptions struct {
 	// not be locked (SO_LOCK_FILTER): Stop replaces it.
 	// With no Filter, every packet is captured.
 	Filter func(conn syscall.RawConn, iface Interface) error
+	// Prepare, if not nil, is told of an interface before its ring is made, for which the kernel takes
+	// longer than it computes: what Filter will attach can be made meanwhile. Filter is not
+	// called if the interface cannot be opened.
+	Prepare func(iface Interface)
 	// Namespaces are where the interfaces are, each in all of them; none is the calling
 	// thread's network namespace. They need CAP_SYS_ADMIN.
 	Namespaces []Namespace

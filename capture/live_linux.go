@@ -30,6 +30,7 @@ type Live struct {
 	polls      []unix.PollFd // one for each active ring, one for each place, and the last for wake
 	last       *ring         // whose packet the last Next returned
 	wake       *waker
+	mapped     bool // the rings that OpenLive has made
 
 	stopped  atomic.Bool
 	draining bool // stopped, and the kernel writes to no ring any more
@@ -165,7 +166,7 @@ func (l *Live) Interfaces() []Interface { return l.interfaces }
 func (l *Live) BufferSize(i int) (size int) {
 	for _, r := range l.rings {
 		if r.index == i {
-			size += len(r.mem)
+			size += r.size
 		}
 	}
 	return size
@@ -180,6 +181,14 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 	if r := l.last; r != nil {
 		l.last = nil
 		r.ready = false
+	}
+	if !l.mapped {
+		for _, r := range l.active {
+			if err := mapRings([]*ring{r}); err != nil {
+				return Packet{}, fmt.Errorf("%s: %w", r.iface.Name, err)
+			}
+		}
+		l.mapped = true
 	}
 	l.wake.watch(ctx)
 	for {
@@ -437,8 +446,9 @@ type ring struct {
 	only      Direction // which packets are taken, DirectionUnknown is all
 	index     int       // in Live.Interfaces
 	fd        int
-	mem       []byte
+	size      int // of the ring, in bytes
 	blockSize int
+	mem       []byte // the ring; nil until it is mapped
 
 	block int  // the block that we read, or wait for
 	held  bool // that block is being read
@@ -461,7 +471,7 @@ type ring struct {
 }
 
 // openRings opens a capture of one interface of the calling thread's network namespace, which
-// place is the name of.
+// place is the name of. From then on it captures; the rings are yet to be mapped.
 func openRings(name, place string, opt *LiveOptions) (rings []*ring, err error) {
 	link, linkType, sockType, err := lookUp(name)
 	if err != nil {
@@ -478,6 +488,9 @@ func openRings(name, place string, opt *LiveOptions) (rings []*ring, err error) 
 			rings = nil
 		}
 	}()
+	if opt.Prepare != nil {
+		opt.Prepare(iface)
+	}
 	loopback := attrs.Flags&net.FlagLoopback != 0
 	for range opt.Fanout {
 		r := &ring{
@@ -536,15 +549,6 @@ func closeRings(rings []*ring) error {
 
 // setUp makes a new socket receive into its ring.
 func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
-	// The filter comes before bind, so that it sees every packet that the socket sees. Until
-	// several sockets are a group, each would get every packet.
-	if opt.Fanout > 1 {
-		if err := attachReturn(r.fd, 0); err != nil {
-			return fmt.Errorf("attaching a filter that lets nothing pass: %w", err)
-		}
-	} else if err := r.attach(opt); err != nil {
-		return err
-	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("asking for TPACKET_V3: %w", err)
 	}
@@ -564,6 +568,15 @@ func (r *ring) setUp(name string, opt *LiveOptions, loopback bool) error {
 		return err
 	}
 	if err := r.allocate(opt); err != nil {
+		return err
+	}
+	// The filter comes before bind, so that it sees every packet that the socket sees; but late, to
+	// leave time for Prepare. Until several sockets are a group, each would get every packet.
+	if opt.Fanout > 1 {
+		if err := attachReturn(r.fd, 0); err != nil {
+			return fmt.Errorf("attaching a filter that lets nothing pass: %w", err)
+		}
+	} else if err := r.attach(opt); err != nil {
 		return err
 	}
 	if opt.Promiscuous && !loopback {
@@ -624,12 +637,23 @@ func (r *ring) allocate(opt *LiveOptions) error {
 			Retire_blk_tov: uint32(timeout),
 		})
 	})
-	size := blocks * r.blockSize
+	r.size = blocks * r.blockSize
 	if err != nil {
-		return fmt.Errorf("allocating a ring of %d KiB: %w", size>>10, err)
+		return fmt.Errorf("allocating a ring of %d KiB: %w", r.size>>10, err)
 	}
-	if r.mem, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return fmt.Errorf("mapping a ring of %d KiB: %w", size>>10, err)
+	return nil
+}
+
+// mapRings lets us read rings, those that we cannot yet. For 64 MiB the kernel takes 5 ms, and writes to
+// them already.
+func mapRings(rings []*ring) (err error) {
+	for _, r := range rings {
+		if r.mem != nil {
+			continue
+		}
+		if r.mem, err = unix.Mmap(r.fd, 0, r.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+			return fmt.Errorf("mapping a ring of %d KiB: %w", r.size>>10, err)
+		}
 	}
 	return nil
 }
@@ -664,7 +688,7 @@ func (r *ring) blockMem() []byte {
 }
 
 // following returns the block after the one that we read, or wait for.
-func (r *ring) following() int { return (r.block + 1) % (len(r.mem) / r.blockSize) }
+func (r *ring) following() int { return (r.block + 1) % (r.size / r.blockSize) }
 
 // status returns the word through which the kernel and we hand each other the block.
 func (r *ring) status() *uint32 {
@@ -793,6 +817,7 @@ func (r *ring) close() error {
 		err = errors.Join(err, unix.Munmap(r.mem))
 		r.mem = nil
 	}
+	r.size = 0
 	return errors.Join(err, unix.Close(fd))
 }
 

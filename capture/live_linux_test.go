@@ -1388,3 +1388,66 @@ func TestLiveInterfaceDescription(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestPrepare checks that an interface is prepared for before its filter is attached, and not if it is
+// down; that packets which come before the first Next are captured; and that nothing is
+// left open if the filter cannot be attached.
+func TestPrepare(t *testing.T) {
+	newNamespace(t)
+	newVeth(t, "a0", "b0", 1500)
+	newVeth(t, "c0", "d0", 1500)
+	var told []string
+	var wrong error
+	opt := LiveOptions{
+		BufferSize: 1 << 20,
+		Prepare:    func(iface Interface) { told = append(told, "prepare "+iface.Name) },
+		Filter: func(conn syscall.RawConn, iface Interface) error {
+			told = append(told, "filter "+iface.Name)
+			return errors.Join(wrong, onlyTestType(conn, iface))
+		},
+	}
+	l := openLive(t, opt, "b0", "d0")
+	if d := cmp.Diff([]string{"prepare b0", "filter b0", "prepare d0", "filter d0"}, told); d != "" {
+		t.Errorf("order (-want +got):\n%s", d)
+	}
+	s := newSender(t, "a0")
+	for n := range uint32(3) {
+		s.send(testFrame(n, 60))
+	}
+	for n, p := range collect(t, l, 3) {
+		if frameNumber(p.Data) != uint32(n) {
+			t.Errorf("packet %d is number %d", n, frameNumber(p.Data))
+		}
+	}
+
+	open := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := open()
+	wrong = errors.New("no")
+	for _, fanout := range []int{1, 3} {
+		opt.Fanout, told = fanout, nil
+		if l, err := OpenLive([]string{"b0"}, opt); err == nil || !strings.HasPrefix(err.Error(), "b0: ") || !errors.Is(err, wrong) {
+			t.Errorf("%d rings without a filter: %v, %v", fanout, l, err)
+		}
+		if d := cmp.Diff([]string{"prepare b0", "filter b0"}, told); d != "" {
+			t.Errorf("%d rings without a filter (-want +got):\n%s", fanout, d)
+		}
+	}
+	if link, err := netlink.LinkByName("b0"); err != nil {
+		t.Fatal(err)
+	} else if err := netlink.LinkSetDown(link); err != nil {
+		t.Fatal(err)
+	}
+	told = nil
+	if l, err := OpenLive([]string{"b0"}, opt); !errors.Is(err, ErrInterfaceDown) || told != nil {
+		t.Errorf("of an interface that is down: %v, %v, told %q", l, err, told)
+	}
+	if after := open(); after != before {
+		t.Errorf("%d descriptors were open before, and %d are afterwards", before, after)
+	}
+}

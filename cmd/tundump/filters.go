@@ -55,6 +55,7 @@ type filters struct {
 	programs map[kind]*ir.Prog
 	matchers map[kind]*ir.Matcher
 	loaded   map[kind]*bpf.Filter
+	failed   map[kind]error // why begin could not load a filter, for load to tell
 	closed   bool
 }
 
@@ -62,6 +63,7 @@ func newFilters(text string, snapLen uint32, options func(kind) filter.Options, 
 	return &filters{
 		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m,
 		programs: map[kind]*ir.Prog{}, matchers: map[kind]*ir.Matcher{}, loaded: map[kind]*bpf.Filter{},
+		failed: map[kind]error{},
 	}
 }
 
@@ -133,6 +135,34 @@ func (f *filters) compile(k kind) (*ir.Prog, error) {
 func (f *filters) load(k kind) (*bpf.Filter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.failed[k]; err != nil {
+		delete(f.failed, k)
+		return nil, err
+	}
+	return f.intoKernel(k)
+}
+
+// begin starts to load the filter for packets of an interface. Whoever asks for it, or for anything
+// else, waits until that is done.
+func (f *filters) begin(in capture.Interface) {
+	k := f.kindOf(in)
+	f.mu.Lock()
+	go func() {
+		defer f.mu.Unlock()
+		delete(f.failed, k)
+		if _, err := f.intoKernel(k); err != nil {
+			f.failed[k] = err
+		}
+	}()
+	// While it is compiled we make the memory that it will need, in all likelihood.
+	opt := f.options(k)
+	if opt.Fragments == filter.FollowAll || opt.Fragments == filter.FollowTunnels && filter.UsesTunnels(f.text, opt) {
+		_, _ = f.memory.live() // intoKernel comes to the same error
+	}
+}
+
+// intoKernel is load, for who has locked mu.
+func (f *filters) intoKernel(k kind) (*bpf.Filter, error) {
 	if b := f.loaded[k]; b != nil {
 		return b, nil
 	}

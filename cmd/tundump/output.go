@@ -39,10 +39,10 @@ type output struct {
 func (s *session) open(src capture.Source, start time.Time) (*output, error) {
 	o := &output{s: s, source: src, start: start}
 	if s.opt.Annotate {
-		o.annotate = decode.NewAnnotator(s.table, s.opt.Depth)
+		o.annotate = decode.NewAnnotator(s.tunnels().table, s.opt.Depth)
 	}
 	if s.opt.Decap {
-		o.decap = decode.NewDecap(s.table, s.opt.Depth)
+		o.decap = decode.NewDecap(s.tunnels().table, s.opt.Depth)
 	}
 	if s.opt.Write == "" && !s.opt.CountOnly || s.opt.Print {
 		o.print = s.printer(src.Interfaces())
@@ -136,14 +136,14 @@ func (o *output) rotate() error {
 // printer returns what prints packets of these interfaces.
 func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	if s.opt.JSON {
-		return decode.NewJSON(s.std.out, decode.JSONOptions{Table: s.table, Depth: s.opt.Depth})
+		return decode.NewJSON(s.std.out, decode.JSONOptions{Table: s.tunnels().table, Depth: s.opt.Depth})
 	}
 	var names decode.Names
 	if s.opt.Resolve {
 		names = newResolver(s.ctx, "/etc", len(s.inputs) > 0, s.opt.NoDomain)
 	}
 	return decode.NewText(s.std.out, decode.TextOptions{
-		Table: s.table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
+		Table: s.tunnels().table, Depth: s.opt.Depth, LinkHeader: s.opt.LinkLevel, Verbose: s.opt.Verbose,
 		Quiet: s.opt.Quiet, ShowInterface: len(interfaces) > 1 || s.opt.Decap || s.opt.several(), Bright: s.bright(),
 		Time: decode.TimeForm(s.opt.TimeFormat), Nanoseconds: s.opt.Precision == nano,
 		Number: s.opt.Number, Lengths: s.opt.Lengths, AbsoluteSeq: s.opt.AbsoluteSeq, ASDot: s.opt.ASDot,

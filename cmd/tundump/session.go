@@ -30,7 +30,7 @@ type session struct {
 	ctx        context.Context // done when the user wants to stop
 	std        stdio
 	opt        Options
-	table      *header.Table
+	tunnels    func() tunnels // waits for the kernel to tell, the first time
 	filters    *filters
 	meter      *meter         // nil if nobody looks
 	starting   sync.WaitGroup // commands of -z
@@ -38,18 +38,16 @@ type session struct {
 	flushNow   atomic.Bool    // SIGUSR2 has asked
 	privileges *privileges    // that are left; nil before they are dropped
 	inputs     []string       // the files that are read
-	// devicePorts are those of the tunnel devices here, as far as they were not taken for
-	// tunnels anyway.
-	devicePorts []uint16
 }
 
 func newSession(ctx context.Context, std stdio, opt Options) *session {
 	std.err = onTerminal(std.err)
 	s := &session{ctx: ctx, std: std, opt: opt}
-	if opt.Read == "" && opt.ReadList == "" && opt.Dump == 0 {
-		s.opt.Ports, s.devicePorts = withPorts(opt.Ports, machinePorts())
+	machine := opt.Read == "" && opt.ReadList == "" && opt.Dump == 0
+	s.tunnels = sync.OnceValue(func() tunnels { return newTunnels(opt.Ports, machine) })
+	if machine {
+		go s.tunnels() // while the capture is prepared: with many devices it takes a while
 	}
-	s.table = header.New(s.opt.Ports)
 	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
 	s.filters.taps = opt.Engine == engineTCX
 	return s
@@ -71,7 +69,7 @@ func (s *session) program(in capture.Interface) (*ir.Prog, error) {
 }
 
 func (s *session) filterOptions(k kind) filter.Options {
-	o := filter.Options{LinkType: k.link, Netmask: k.netmask, BigEndian: k.bigEndian, Table: s.table, Depth: s.opt.Depth, Fragments: s.opt.Fragments, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
+	o := filter.Options{LinkType: k.link, Netmask: k.netmask, BigEndian: k.bigEndian, Table: s.tunnels().table, Depth: s.opt.Depth, Fragments: s.opt.Fragments, Names: systemNames{s.ctx, "/etc"}, NoOptimise: s.opt.NoOptimise}
 	switch {
 	case s.opt.Read != "" || s.opt.ReadList != "":
 		o.Origin = filter.OriginFile
@@ -187,6 +185,9 @@ func (s *session) liveOptions() capture.LiveOptions {
 		OnUp:   s.listening,
 		OnDown: func(in capture.Interface, err error) { report(s.std.err, fmt.Errorf("%s: %w", in.Name, err)) },
 	}
+	if o.Filter != nil {
+		o.Prepare = s.filters.begin
+	}
 	if s.opt.Immediate || s.opt.Write == "" && isTerminal(s.std.out) {
 		o.BlockTimeout = time.Millisecond
 	}
@@ -244,7 +245,7 @@ func (s *session) describeFilter(interfaces []capture.Interface) {
 	opt := s.filterOptions(kind{link: header.LinkEthernet})
 	opt.Sets = s.filters.sets
 	if filter.UsesTunnels(s.opt.Expression, opt) {
-		tunnels = fmt.Sprintf(", tunnels to depth %d, %s", s.opt.Depth, describePorts(s.opt.Ports, s.devicePorts))
+		tunnels = fmt.Sprintf(", tunnels to depth %d, %v", s.opt.Depth, s.tunnels())
 	}
 	var told []uint32
 	for _, in := range interfaces {

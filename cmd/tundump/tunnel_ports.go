@@ -72,6 +72,23 @@ func fouProtocol(what string, protocol func(name string) (uint8, error)) (uint8,
 	return n, nil
 }
 
+// tunnels are what is taken for tunnels.
+type tunnels struct {
+	ports header.Ports
+	added []uint16 // of the machine's devices, those that are not taken for tunnels anyway
+	table *header.Table
+}
+
+// newTunnels returns those with the given ports and, with machine, those of the machine's devices.
+func newTunnels(ports header.Ports, machine bool) (t tunnels) {
+	t.ports = ports
+	if machine {
+		t.ports, t.added = withPorts(ports, machinePorts())
+	}
+	t.table = header.New(t.ports)
+	return t
+}
+
 // machinePorts returns the UDP ports of the tunnels that the kernel has here. What the
 // kernel does not know, or does not tell, there is none of.
 func machinePorts() header.Ports {
@@ -148,9 +165,10 @@ func withPorts(ports, machine header.Ports) (all header.Ports, added []uint16) {
 	return ports, added
 }
 
-// describePorts says which ports are taken for tunnels: those for VXLAN, others that are
+// String says which ports are taken for tunnels: those for VXLAN, others that are
 // not the usual ones, and which come from the machine's devices.
-func describePorts(ports header.Ports, added []uint16) string {
+func (t tunnels) String() string {
+	ports, added := t.ports, t.added
 	text := "VXLAN on " + enumerate(ports.VXLAN)
 	usual := header.DefaultPorts()
 	for _, p := range []struct {

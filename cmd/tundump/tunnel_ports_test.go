@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -32,14 +33,14 @@ func TestDevicePorts(t *testing.T) {
 	given := header.DefaultPorts()
 	given.FOU = []header.FOU{{Port: 5556, Protocol: 4}}
 	all, added := withPorts(given, machine)
-	if got, want := describePorts(all, added), "VXLAN on 4789, 8472 and 4444, VXLAN-GPE on 4790 and 4445, Geneve on 6081 and 7777, "+
+	if got, want := fmt.Sprint(tunnels{ports: all, added: added}), "VXLAN on 4789, 8472 and 4444, VXLAN-GPE on 4790 and 4445, Geneve on 6081 and 7777, "+
 		"FOU on 5556 and 5555, with the ports of devices here, 4444, 4445, 7777 and 5555"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	if len(given.FOU) != 1 || len(header.DefaultPorts().VXLAN) != 2 || all.FOU[0].Protocol != 4 {
 		t.Errorf("%+v has become %+v", given, all)
 	}
-	if got := describePorts(header.DefaultPorts(), nil); got != "VXLAN on 4789 and 8472" {
+	if got := fmt.Sprint(newTunnels(header.DefaultPorts(), false)); got != "VXLAN on 4789 and 8472" {
 		t.Error(got)
 	}
 }
