@@ -78,7 +78,7 @@ func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
 }
 
 // Buffered returns how many bytes are not yet written.
-func (f *Pcap) Buffered() int { return len(f.out.buf) }
+func (f *Pcap) Buffered() int { return f.out.used }
 
 // Flush writes what is buffered.
 func (f *Pcap) Flush() error { return f.out.flush() }

@@ -2,12 +2,15 @@ package decode_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -280,6 +283,46 @@ func TestPcapngPadding(t *testing.T) {
 		1, 0, 0, 0, 2, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0}
 	if diff := cmp.Diff(want, file.Bytes()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPcapngCommon compares blocks without a comment, which are written by a shorter way, with those
+// that have one.
+func TestPcapngCommon(t *testing.T) {
+	var file bytes.Buffer
+	f, err := decode.NewPcapng(&file, decode.PcapngOptions{})
+	must(t, err)
+	must(t, f.AddInterface(eth1))
+	must(t, f.AddInterface(capture.Interface{LinkType: 1})) // of microseconds
+	written := func(p capture.Packet) []byte {
+		must(t, f.Flush())
+		file.Reset()
+		must(t, f.Packet(&p, nil))
+		must(t, f.Flush())
+		return bytes.Clone(file.Bytes())
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	for n := range 2000 {
+		p := capture.Packet{
+			Time: r.Int64() >> r.IntN(64), Interface: n % 2, Direction: capture.DirectionIn,
+			Len: r.IntN(200), Data: bytes.Repeat([]byte{0xff}, r.IntN(100)),
+		}
+		if r.IntN(2) == 0 {
+			p.Time = -p.Time
+		}
+		if r.IntN(2) == 0 {
+			p.Direction = capture.DirectionOut
+		}
+		got := written(p)
+		p.Comment = []byte("text")
+		want := written(p)
+		at := 28 + (len(p.Data)+3)&^3
+		want = slices.Delete(want, at, at+8)
+		binary.LittleEndian.PutUint32(want[4:], uint32(len(want)))
+		binary.LittleEndian.PutUint32(want[len(want)-4:], uint32(len(want)))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%+v: %s", p, diff)
+		}
 	}
 }
 

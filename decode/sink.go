@@ -38,6 +38,7 @@ const bufferSize = 256 << 10
 type records struct {
 	w    io.Writer
 	buf  []byte
+	used int              // bytes of buf, none after a write error
 	size func([]byte) int // of the record that the bytes start with
 	err  error            // the write error
 	told bool             // err has been returned
@@ -45,30 +46,39 @@ type records struct {
 
 // grow returns n bytes to be filled, the next record. Their content is undefined.
 func (r *records) grow(n int) ([]byte, error) {
-	if r.err != nil || len(r.buf)+n > cap(r.buf) {
-		if err := r.flush(); err != nil {
+	if n > len(r.buf)-r.used {
+		if err := r.makeRoom(n); err != nil {
 			return nil, err
 		}
-		if n > cap(r.buf) {
-			r.buf = make([]byte, 0, max(n, bufferSize))
-		}
 	}
-	end := len(r.buf)
-	r.buf = r.buf[:end+n]
-	return r.buf[end:], nil
+	b := r.buf[r.used:][:n]
+	r.used += n
+	return b, nil
+}
+
+// makeRoom writes what there is, and has room for n bytes then.
+func (r *records) makeRoom(n int) error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if n > len(r.buf) {
+		r.buf = make([]byte, max(n, bufferSize))
+	}
+	return nil
 }
 
 func (r *records) flush() error {
-	if r.err == nil && len(r.buf) > 0 {
-		n, err := r.w.Write(r.buf)
-		if err == nil && n < len(r.buf) {
+	if r.used > 0 {
+		n, err := r.w.Write(r.buf[:r.used])
+		if err == nil && n < r.used {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
 			r.err = fmt.Errorf("writing a capture file: %w", err)
 			r.cut(n)
+			r.buf = nil // nothing fits any more
 		}
-		r.buf = r.buf[:0]
+		r.used = 0
 	}
 	r.told = r.told || r.err != nil
 	return r.err
