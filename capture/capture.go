@@ -76,6 +76,13 @@ type Source interface {
 	Close() error
 }
 
-// Readier is a Source that can say more cheaply what the next packet is when it is there already:
-// Ready returns nil if Next is to be asked. Interfaces are not added by Ready.
-type Readier interface{ Ready() *Packet }
+// Readier is a Source that can say more cheaply what the next packets are as long as they are there
+// already. Ready calls take with each that the next calls of Next would return, until Next is to be asked: at the
+// latest after readyAtMost. It ends with the error of take, whose packet will not come again. A packet
+// is valid until take returns. Interfaces are not added by Ready.
+type Readier interface {
+	Ready(take func(*Packet) error) error
+}
+
+// readyAtMost bounds for how many packets Ready looks neither for the end of a context nor for Stop.
+const readyAtMost = 1000

@@ -229,24 +229,67 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 	}
 }
 
-// Ready returns the packet that Next would, if it is in the block that is being read already, and
-// nil if Next is to be asked. It costs less, and looks neither for the end of a context nor for Stop.
-// The packet is valid as that of Next is.
-func (l *Live) Ready() *Packet {
+// Ready calls take with the packets that the next calls of Next would return, as far as they are in blocks
+// that are being read already.
+func (l *Live) Ready(take func(*Packet) error) error {
 	r := l.last
-	if r == nil || len(l.active) > 1 || r.ahead != nil { // or another ring may have an earlier one
+	if r == nil {
 		return nil
 	}
-	for {
-		if ok, _ := r.read.next(&r.head); !ok { // Next comes to the same, and handles it
+	if len(l.active) > 1 {
+		return l.merge(take)
+	}
+	p := &r.head
+	for range readyAtMost {
+		if ok, _ := r.read.next(p); !ok { // follow does the same, but its calls cost as much as all this
 			l.last, r.ready = nil, false
 			return nil
 		}
-		r.head.Interface = r.index
-		if r.only == DirectionUnknown || r.head.Direction == r.only {
-			return &r.head
+		if r.only != DirectionUnknown && p.Direction != r.only {
+			continue
+		}
+		if err := take(p); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// merge is Ready for several rings. The order is that of Next, which looks for the next block of a ring.
+func (l *Live) merge(take func(*Packet) error) error {
+	l.last.ready = l.last.follow()
+	ended := !l.last.ready
+	l.last = nil
+	may := -1 // the interface whose packets may go
+	for range readyAtMost {
+		if ended {
+			return nil
+		}
+		var first *ring
+		for _, r := range l.active {
+			if !r.ready {
+				if r.filled() {
+					return nil
+				}
+			} else if first == nil || r.head.Time < first.head.Time {
+				first = r
+			}
+		}
+		// What may go may do so until another block is read.
+		if l.opt.Fanout > 1 && first.index != may {
+			if !l.mayGo(first) {
+				return nil
+			}
+			may = first.index
+		}
+		err := take(&first.head)
+		first.ready = first.follow()
+		ended = !first.ready
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quiesce makes the kernel write no more to the rings.
@@ -693,6 +736,25 @@ func (r *ring) following() int { return (r.block + 1) % (r.size / r.blockSize) }
 // status returns the word through which the kernel and we hand each other the block.
 func (r *ring) status() *uint32 {
 	return (*uint32)(unsafe.Pointer(&r.blockMem()[blockStatus]))
+}
+
+// filled reports whether advance has a block to read.
+func (r *ring) filled() bool {
+	return !r.begun && (r.final || atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0)
+}
+
+// follow makes the next packet of the block that is being read the head, if there is one. If not, advance comes
+// to the same, and handles it.
+func (r *ring) follow() bool {
+	for {
+		if ok, _ := r.nextPacket(); !ok {
+			return false
+		}
+		r.head.Interface = r.index
+		if r.only == DirectionUnknown || r.head.Direction == r.only {
+			return true
+		}
+	}
 }
 
 // advance makes the next packet ready, if there is one.

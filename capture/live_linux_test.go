@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -169,13 +170,27 @@ func collect(t testing.TB, s Source, n int) []Packet {
 	defer cancel()
 	var all []Packet
 	ready, _ := s.(Readier)
+	enough := errors.New("enough")
+	keep := func(p *Packet) {
+		all = append(all, *p)
+		all[len(all)-1].Data = bytes.Clone(p.Data)
+	}
 	for len(all) < n {
-		if ready != nil && len(all)%3 > 0 {
-			if p := ready.Ready(); p != nil {
-				copied := *p
-				copied.Data = bytes.Clone(p.Data)
-				all = append(all, copied)
+		if some := min(n, len(all)+len(all)%5); ready != nil && some > len(all) {
+			err := ready.Ready(func(p *Packet) error {
+				if len(all) >= some {
+					t.Error("Ready does not end with an error")
+				}
+				if keep(p); len(all) == some {
+					return enough
+				}
+				return nil
+			})
+			if err == enough {
 				continue
+			}
+			if err != nil {
+				t.Fatalf("after %d packets that are ready: %v", len(all), err)
 			}
 		}
 		p, err := s.Next(ctx)
@@ -185,8 +200,7 @@ func collect(t testing.TB, s Source, n int) []Packet {
 		if err != nil {
 			t.Fatalf("after %d packets: %v", len(all), err)
 		}
-		p.Data = bytes.Clone(p.Data)
-		all = append(all, p)
+		keep(&p)
 	}
 	return all
 }
@@ -1142,17 +1156,17 @@ func TestOpenLiveLeaks(t *testing.T) {
 	}
 }
 
-// TestLiveReady checks that Ready returns what Next would, while it may: not where another interface
-// may have an earlier packet.
+// TestLiveReady checks that Ready comes to what Next would, without an end before its time.
 func TestLiveReady(t *testing.T) {
 	newNamespace(t)
 	newVeth(t, "a", "b", 1500)
 	for _, only := range []Direction{DirectionUnknown, DirectionIn} {
-		const n = 1000
+		const n = 3000
 		l := openLive(t, LiveOptions{Filter: onlyTestType, Direction: only}, "b")
 		out, in := newSender(t, "b"), newSender(t, "a")
-		if l.Ready() != nil {
-			t.Error("a packet is ready before there is one")
+		none := func(p *Packet) error { t.Errorf("%+v is ready before it is asked for", p); return nil }
+		if err := l.Ready(none); err != nil {
+			t.Error(err)
 		}
 		for i := range uint32(n) {
 			out.send(testFrame(2*i, 60))
@@ -1160,7 +1174,7 @@ func TestLiveReady(t *testing.T) {
 		}
 		l.Stop()
 		var numbers []uint32
-		ready := 0
+		most := 0
 		for {
 			p, err := l.Next(t.Context())
 			if err == io.EOF {
@@ -1170,12 +1184,17 @@ func TestLiveReady(t *testing.T) {
 				t.Fatal(err)
 			}
 			numbers = append(numbers, frameNumber(p.Data))
-			for p := l.Ready(); p != nil; p = l.Ready() {
+			ready := 0
+			if err := l.Ready(func(p *Packet) error {
 				numbers = append(numbers, frameNumber(p.Data))
 				if ready++; p.Interface != 0 || p.Direction != DirectionIn && only == DirectionIn {
 					t.Fatalf("ready is %+v", p)
 				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
 			}
+			most = max(most, ready)
 		}
 		var want []uint32
 		for i := range uint32(2 * n) {
@@ -1183,19 +1202,98 @@ func TestLiveReady(t *testing.T) {
 				want = append(want, i)
 			}
 		}
-		if !slices.Equal(numbers, want) || ready < n/2 {
-			t.Errorf("%d packets of %d, %d of them ready", len(numbers), len(want), ready)
+		if !slices.Equal(numbers, want) || most != readyAtMost {
+			t.Errorf("%d packets of %d, %d of them ready at once", len(numbers), len(want), most)
 		}
 	}
-	newVeth(t, "c", "d", 1500)
-	l := openLive(t, LiveOptions{Filter: onlyTestType}, "a", "c")
-	s := newSender(t, "a")
-	for i := range 100 {
-		s.send(testFrame(uint32(i), 60))
+}
+
+// TestLiveReadyMerges reads the same rings once by Next alone and once with Ready: the packets, their order,
+// and what is held back as the kernel may still have something earlier, are the same.
+func TestLiveReadyMerges(t *testing.T) {
+	const blockSize, blocks = 2048, 4
+	var ready, most, held, ended int // of all seeds
+	for seed := range uint64(1000) {
+		read := func(withReady bool) (all []Packet) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			l := &Live{opt: LiveOptions{Fanout: 1 + r.IntN(3)}, draining: true} // so that no socket is asked
+			l.stopped.Store(true)
+			var err error
+			if l.wake, err = newWaker(); err != nil {
+				t.Fatal(err)
+			}
+			defer l.wake.close()
+			final := r.IntN(2) == 0
+			for index := range 1 + r.IntN(3) {
+				for range l.opt.Fanout {
+					made := &ring{index: index, blockSize: blockSize, only: Direction(r.IntN(2)), final: final, read: blockReader{snapLen: 100}, begun: r.IntN(8) == 0}
+					now := uint32(r.IntN(30))
+					for range blocks {
+						var packets []ringPacket
+						for range r.IntN(12) {
+							now += uint32(r.IntN(8))
+							packets = append(packets, ringPacket{nsec: now - uint32(r.IntN(2)), wire: 100, pkttype: byte(r.IntN(2) * pktOutgoing), data: make([]byte, 20)})
+						}
+						block := make([]byte, blockSize)
+						copy(block, buildBlock(packets...))
+						block[blockStatus] = 0
+						made.mem = append(made.mem, block...)
+					}
+					for i := range r.IntN(blocks) { // what the kernel has handed over
+						made.mem[i*blockSize+blockStatus] = unix.TP_STATUS_USER
+					}
+					if l.opt.Fanout > 1 {
+						made.ahead = newBatches(made.read)
+						defer made.ahead.close()
+					}
+					l.active = append(l.active, made)
+				}
+			}
+			stop, later := r.IntN(100), r.IntN(100)
+			filled := l.active[r.IntN(len(l.active))]
+			keep := func(p *Packet) error {
+				all = append(all, *p)
+				if len(all) == later { // the kernel hands over another block
+					for i := range blocks {
+						filled.mem[i*blockSize+blockStatus] |= unix.TP_STATUS_USER * byte(1-i/2)
+					}
+				}
+				if len(all) == stop {
+					return io.ErrNoProgress
+				}
+				return nil
+			}
+			for {
+				p, err := l.Next(t.Context())
+				if err == io.EOF {
+					if l.last != nil || slices.ContainsFunc(l.active, func(r *ring) bool { return r.ready }) {
+						held++
+					}
+					return all
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _ = keep(&p); !withReady {
+					continue
+				}
+				before := len(all)
+				if err := l.Ready(keep); err != nil {
+					if len(all) != stop {
+						t.Fatal(err)
+					}
+					ended++
+				}
+				ready, most = ready+len(all)-before, max(most, len(all)-before)
+			}
+		}
+		want, got := read(false), read(true)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d (-Next +Ready):\n%s", seed, diff)
+		}
 	}
-	l.Stop()
-	if _, err := l.Next(t.Context()); err != nil || l.Ready() != nil {
-		t.Errorf("of two interfaces, one has a packet ready: %v", err)
+	if ready < 1000 || most < 10 || held < 100 || ended < 100 {
+		t.Errorf("%d packets were ready, at most %d at once; %d times some were held back, %d times take ended it", ready, most, held, ended)
 	}
 }
 

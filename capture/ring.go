@@ -72,7 +72,7 @@ func (b *blockReader) bad() error {
 	return errBlock
 }
 
-// next makes p the block's next packet; ok is false at the end of the block. An
+// next makes p the block's next packet, but for its interface; ok is false at the end of the block. An
 // error ends the block too, and comes again. Data is part of the block.
 func (b *blockReader) next(p *Packet) (ok bool, err error) {
 	if b.left == 0 {
@@ -81,43 +81,34 @@ func (b *blockReader) next(p *Packet) (ok bool, err error) {
 	if b.off+packetHeader > uint64(len(b.mem)) {
 		return false, b.bad()
 	}
-	m := b.mem[b.off:]
 	var (
-		h       = m[:packetHeader]
-		next    = binary.NativeEndian.Uint32(h)
+		m       = b.mem[b.off:]
+		h       = (*[packetHeader]byte)(m)
 		capLen  = uint64(binary.NativeEndian.Uint32(h[packetSnapLen:]))
 		wireLen = uint64(binary.NativeEndian.Uint32(h[packetLen:]))
-		status  = binary.NativeEndian.Uint32(h[packetStatus:])
 		start   = uint64(binary.NativeEndian.Uint16(h[packetMAC:]))
 	)
 	if start < packetHeader || start+capLen > uint64(len(m)) || capLen > wireLen {
 		return false, b.bad()
 	}
-	*p = Packet{
-		Time:      int64(binary.NativeEndian.Uint32(h[packetSec:]))*1e9 + int64(binary.NativeEndian.Uint32(h[packetNsec:])),
-		Len:       int(wireLen),
-		Direction: DirectionIn,
-	}
+	p.Time = int64(binary.NativeEndian.Uint32(h[packetSec:]))*1e9 + int64(binary.NativeEndian.Uint32(h[packetNsec:]))
+	p.Len = int(wireLen)
+	p.Comment = nil
+	p.Direction = DirectionIn
 	if h[packetType] == pktOutgoing {
 		p.Direction = DirectionOut
 	}
 	// The kernel takes the outermost tag out of the packet (skb_vlan_untag, or the
 	// NIC did). TCI 0 is a tag too: only the status says whether there is one.
-	if b.ethernet && status&statusVLAN != 0 {
+	if binary.NativeEndian.Uint32(h[packetStatus:])&statusVLAN != 0 && b.ethernet {
 		p.Len += vlanTagLen
 		if capLen >= 12 { // or else the tag is beyond what was captured
 			if start < packetHeader+vlanTagLen {
 				return false, b.bad()
 			}
-			tpid := uint16(0x8100)
-			if status&statusTPID != 0 {
-				tpid = binary.NativeEndian.Uint16(h[packetTPID:])
-			}
 			start -= vlanTagLen // PACKET_RESERVE made room
 			capLen += vlanTagLen
-			copy(m[start:start+12], m[start+vlanTagLen:])
-			binary.BigEndian.PutUint16(m[start+12:], tpid)
-			binary.BigEndian.PutUint16(m[start+14:], uint16(binary.NativeEndian.Uint32(h[packetTCI:])))
+			putTag(m[start:], h)
 		}
 	}
 	end := start + min(capLen, uint64(b.snapLen))
@@ -126,9 +117,22 @@ func (b *blockReader) next(p *Packet) (ok bool, err error) {
 	// The last packet's next_offset is 0, or not yet written in a block that the
 	// kernel has not closed; the count is right in both.
 	b.left--
+	next := uint64(binary.NativeEndian.Uint32(h[:]))
 	if next < packetHeader {
-		next = uint32(len(b.mem)) // if there are more, they cannot be found
+		next = uint64(len(b.mem)) // if there are more, they cannot be found
 	}
-	b.off += uint64(next)
+	b.off += next
 	return true, nil
+}
+
+// putTag puts the VLAN tag that a packet header tells of into the packet, which begins
+// with room for it.
+func putTag(m []byte, h *[packetHeader]byte) {
+	tpid := uint16(0x8100)
+	if binary.NativeEndian.Uint32(h[packetStatus:])&statusTPID != 0 {
+		tpid = binary.NativeEndian.Uint16(h[packetTPID:])
+	}
+	copy(m[:12], m[vlanTagLen:])
+	binary.BigEndian.PutUint16(m[12:], tpid)
+	binary.BigEndian.PutUint16(m[14:], uint16(binary.NativeEndian.Uint32(h[packetTCI:])))
 }

@@ -33,9 +33,8 @@ type Taps struct {
 	maps       tapMaps
 	reader     *ringbuf.Reader
 	record     ringbuf.Record // the last one
-	ready      int            // how many more Ready may return
-	head       Packet         // what it has returned
-	err        error          // what it has come to
+	head       Packet         // what Ready has come to
+	err        error          // and what is wrong with it
 	realTime   int64          // what CLOCK_REALTIME is ahead of CLOCK_TAI, in nanoseconds
 	every      time.Duration  // how often the ring is looked at
 	polls      []unix.PollFd
@@ -256,8 +255,6 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 		err := t.reader.ReadInto(&t.record)
 		switch {
 		case err == nil:
-			const atOnce = 1000
-			t.ready = atOnce
 			return t.packet()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return Packet{}, fmt.Errorf("reading the ring buffer: %w", err)
@@ -273,22 +270,27 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 	}
 }
 
-// Ready returns the packet that Next would, if it is there already, and nil if Next is to be asked. The packet
-// is valid as that of Next is.
-func (t *Taps) Ready() *Packet {
-	if t.record.Remaining == 0 || t.ready == 0 { // Next looks for the end of a context, and for Stop
-		return nil
+// Ready calls take with the packets that the next calls of Next would return, as far as they are there
+// already.
+func (t *Taps) Ready(take func(*Packet) error) error {
+	for range readyAtMost {
+		if t.record.Remaining == 0 {
+			return nil
+		}
+		err := t.reader.ReadInto(&t.record)
+		if err == nil {
+			t.head, t.err = t.packet()
+			err = t.err
+		}
+		if err != nil { // Next comes to the same, and handles it
+			t.record.Remaining = 0
+			return nil
+		}
+		if err := take(&t.head); err != nil {
+			return err
+		}
 	}
-	t.ready--
-	if err := t.reader.ReadInto(&t.record); err != nil { // Next comes to the same, and handles it
-		t.record.Remaining = 0
-		return nil
-	}
-	if t.head, t.err = t.packet(); t.err != nil {
-		t.record.Remaining = 0
-		return nil
-	}
-	return &t.head
+	return nil
 }
 
 // readClocks finds out what CLOCK_REALTIME is ahead of CLOCK_TAI, which is whole seconds.

@@ -239,21 +239,27 @@ func TestTapsAll(t *testing.T) {
 		taps.Stop()
 	})
 	var next [2]uint32 // out of a, into b
-	for {
-		p := taps.Ready()
-		if p == nil {
-			got, err := taps.Next(t.Context())
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			p = &got
-		}
+	check := func(p *Packet) error {
 		if number := frameNumber(p.Data); number != next[p.Interface] || p.Direction == DirectionOut != (p.Interface == 0) {
-			t.Fatalf("frame %d of interface %d, direction %d; want %d", number, p.Interface, p.Direction, next[p.Interface])
+			return fmt.Errorf("frame %d of interface %d, direction %d; want %d", number, p.Interface, p.Direction, next[p.Interface])
 		}
 		next[p.Interface]++
+		return nil
+	}
+	for {
+		p, err := taps.Next(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = check(&p)
+		}
+		if err == nil {
+			err = taps.Ready(check)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	sending.Wait()
 	if next[0] != n || next[1] < n-1000 { // a few may be still on their way to b

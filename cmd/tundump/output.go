@@ -152,6 +152,15 @@ func (s *session) printer(interfaces []capture.Interface) decode.Sink {
 	})
 }
 
+// direct returns the file that packets go to if nothing else is done with them, once one of packet's calls
+// has described the interfaces; else nil.
+func (o *output) direct() decode.Sink {
+	if o.save == nil || !o.rotation.never() || o.print != nil || o.annotate != nil || o.decap != nil || o.s.opt.PacketBuffered {
+		return nil
+	}
+	return o.save.sink
+}
+
 // packet puts out a packet of one of the interfaces, which may have become more.
 func (o *output) packet(p *capture.Packet, interfaces []capture.Interface) error {
 	if o.annotate != nil {

@@ -124,7 +124,6 @@ type files struct {
 
 	one    found    // the current packet, where ahead does not have it
 	pieces []*piece // memory for ahead
-	ready  int      // packets that Ready has had since Next
 }
 
 // open opens the next file.
@@ -232,18 +231,22 @@ func (f *files) take(p *found) bool {
 // readyAtMost is how many packets come without a look at the context.
 const readyAtMost = 64
 
-// Ready returns the next packet if it was found already, and has no new interface.
-func (f *files) Ready() *capture.Packet {
-	for f.ahead != nil && f.ready < readyAtMost {
+// Ready calls take with the next packets that were found already, and have no new interface.
+func (f *files) Ready(take func(*capture.Packet) error) error {
+	if f.ahead == nil {
+		return nil
+	}
+	for range readyAtMost {
 		found := f.ahead.ready(len(f.index))
 		if found == nil {
-			break
+			return nil
 		}
-		if f.ready++; f.take(found) {
-			return &found.packet
+		if f.take(found) {
+			if err := take(&found.packet); err != nil {
+				return err
+			}
 		}
 	}
-	f.ready = 0
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tundump/tundump/bpf"
 	"github.com/tundump/tundump/capture"
+	"github.com/tundump/tundump/decode"
 	"github.com/tundump/tundump/filter"
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/ir"
@@ -289,67 +290,104 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 	// is the same for many packets.
 	wait, cancel := ctx, func() {}
 	defer func() { cancel() }()
-	defer func() { s.captured.Store(n) }()
+	c := &copier{out: out, direct: out.direct(), skip: s.opt.Skip, left: s.opt.Count}
+	defer func() { s.captured.Store(c.copied) }()
 	ready, _ := src.(capture.Readier)
-	var (
-		waited     capture.Packet
-		interfaces []capture.Interface
-	)
-	skipped := uint64(0)
-	for s.opt.Count == 0 || n < s.opt.Count {
-		var p *capture.Packet
-		if ready != nil {
-			p = ready.Ready()
-		}
-		if p == nil {
-			s.captured.Store(n)
-			waited, err = src.Next(wait)
-			switch {
-			case err == io.EOF, errors.Is(err, context.Canceled): // the end, or the user wants no more
-				return n, nil
-			case wait != ctx && errors.Is(err, context.DeadlineExceeded):
-				cancel()
-				wait = ctx
-				if err := out.flush(); err != nil {
-					return n, err
-				}
-				continue
-			case err != nil:
-				return n, err
+	take := c.take
+	for {
+		s.captured.Store(c.copied)
+		p, err := src.Next(wait)
+		if wait != ctx && errors.Is(err, context.DeadlineExceeded) {
+			cancel()
+			wait = ctx
+			if err := out.flush(); err != nil {
+				return c.copied, err
 			}
-			p, interfaces = &waited, src.Interfaces()
-		}
-		if skipped < s.opt.Skip {
-			skipped++
 			continue
 		}
-		bytes := len(p.Data)
-		switch err := out.packet(p, interfaces); {
-		case err == nil:
-		case errors.Is(err, errEnoughFiles): // this packet has no file any more
-			fmt.Fprintf(s.std.err, "Maximum file limit reached: %d\n", s.opt.FileCount)
-			return n, nil
-		default:
-			return n, err
+		if err == nil {
+			c.interfaces = src.Interfaces()
+			err = c.put(&p)
 		}
-		n++
-		if s.flushNow.Load() {
-			s.captured.Store(n)
-			s.flushNow.Store(false)
-			if err := out.flush(); err != nil {
-				return n, err
-			}
+		if err == nil && ready != nil {
+			err = ready.Ready(take)
 		}
 		if s.meter != nil {
-			s.meter.selected.Add(1)
-			s.meter.bytes.Add(uint64(bytes))
+			s.meter.selected.Store(c.copied)
+			s.meter.bytes.Store(c.bytes)
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF, err == errEnough, errors.Is(err, context.Canceled): // the end, or the user wants no more
+			return c.copied, nil
+		case errors.Is(err, errEnoughFiles): // the packet has no file any more
+			fmt.Fprintf(s.std.err, "Maximum file limit reached: %d\n", s.opt.FileCount)
+			return c.copied, nil
+		default:
+			return c.copied, err
+		}
+		if s.flushNow.Load() {
+			s.captured.Store(c.copied)
+			s.flushNow.Store(false)
+			if err := out.flush(); err != nil {
+				return c.copied, err
+			}
 		}
 		if wait == ctx {
 			deadline, release := context.WithTimeout(ctx, flushAfter)
 			wait, cancel = deadline, release
 		}
 	}
-	return n, nil
+}
+
+// errEnough tells that there are as many packets as --count says.
+var errEnough = errors.New("there are as many packets as --count says")
+
+// copier moves packets to an output.
+type copier struct {
+	out        *output
+	direct     decode.Sink // takes packets of interfaces that have been described to it; nil if out must
+	described  int         // those interfaces
+	interfaces []capture.Interface
+	skip       uint64 // packets still to be left out
+	left       uint64 // how many more there may be; 0 at the start is any number
+	copied     uint64
+	bytes      uint64 // of those
+}
+
+// put moves a packet.
+func (c *copier) put(p *capture.Packet) error {
+	if c.skip > 0 {
+		c.skip--
+		return nil
+	}
+	size := uint64(len(p.Data))
+	if err := c.out.packet(p, c.interfaces); err != nil {
+		return err
+	}
+	c.described = len(c.interfaces)
+	return c.count(size)
+}
+
+// take moves a packet, at less cost if it can.
+func (c *copier) take(p *capture.Packet) error {
+	if c.direct == nil || p.Interface >= c.described {
+		return c.put(p)
+	}
+	if err := c.direct.Packet(p, &c.interfaces[p.Interface]); err != nil {
+		c.out.failed = true
+		return err
+	}
+	return c.count(uint64(len(p.Data)))
+}
+
+func (c *copier) count(bytes uint64) error {
+	c.copied++
+	c.bytes += bytes
+	if c.left--; c.left == 0 {
+		return errEnough
+	}
+	return nil
 }
 
 // dump prints the filter program, tcpdump's -d.
