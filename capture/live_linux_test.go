@@ -1323,11 +1323,12 @@ func TestLiveAllocs(t *testing.T) {
 
 func TestRingSize(t *testing.T) {
 	for _, tt := range []struct{ buffer, snapLen, block, blocks int }{
-		{32 << 20, MaxSnapLen, 1 << 20, 32},
-		{3<<20 + 5, MaxSnapLen, 1 << 20, 3},
+		{DefaultBufferSize, MaxSnapLen, 2 << 20, 32},
+		{15<<20 + 5, MaxSnapLen, 1 << 20, 15},
+		{3<<20 + 5, MaxSnapLen, 512 << 10, 6},
 		{1 << 20, MaxSnapLen, 512 << 10, 2},
 		{1, MaxSnapLen, 512 << 10, 2}, // not less than the longest packet
-		{64 << 10, 1500, 32 << 10, 2},
+		{64 << 10, 1500, 8 << 10, 8},
 		{1, 68, 8 << 10, 2},
 	} {
 		block, blocks := ringSize(tt.buffer, tt.snapLen)
