@@ -1216,7 +1216,7 @@ func TestLiveReadyMerges(t *testing.T) {
 	for seed := range uint64(1000) {
 		read := func(withReady bool) (all []Packet) {
 			r := rand.New(rand.NewPCG(seed, 0))
-			l := &Live{opt: LiveOptions{Fanout: 1 + r.IntN(3)}, draining: true} // so that no socket is asked
+			l := &Live{opt: LiveOptions{Fanout: 1 + r.IntN(3)}, mapped: true, draining: true} // so that no socket is asked
 			l.stopped.Store(true)
 			var err error
 			if l.wake, err = newWaker(); err != nil {
@@ -1226,7 +1226,7 @@ func TestLiveReadyMerges(t *testing.T) {
 			final := r.IntN(2) == 0
 			for index := range 1 + r.IntN(3) {
 				for range l.opt.Fanout {
-					made := &ring{index: index, blockSize: blockSize, only: Direction(r.IntN(2)), final: final, read: blockReader{snapLen: 100}, begun: r.IntN(8) == 0}
+					made := &ring{index: index, blockSize: blockSize, size: blocks * blockSize, only: Direction(r.IntN(2)), final: final, read: blockReader{snapLen: 100}, begun: r.IntN(8) == 0}
 					now := uint32(r.IntN(30))
 					for range blocks {
 						var packets []ringPacket
