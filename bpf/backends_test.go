@@ -71,6 +71,7 @@ type backends struct {
 	vm       *bpf.VM
 	classic  *kernel          // nil if the program is too large
 	ebpf     *kernel          // nil without the right to load it
+	inPlace  *kernel          // likewise, and before Linux 6.17
 	older    map[form]*kernel // see addOlder
 	taps     map[string]*tapRun
 }
@@ -111,8 +112,25 @@ func newBackendsOf(t *testing.T, text string, p *ir.Prog) *backends {
 	}
 	if os.Geteuid() == 0 {
 		b.ebpf = loadKernel(t, text, p)
+		b.inPlace = loadInPlace(t, text, p)
 	}
 	return b
+}
+
+// loadInPlace returns the program that reads packets in place, nil where the kernel does not let
+// it, or the program is short.
+func loadInPlace(t *testing.T, text string, p *ir.Prog) *kernel {
+	t.Helper()
+	k := readsInPlace(t)
+	if k == nil || p.Likely == nil {
+		return nil
+	}
+	f, err := loadEBPF(p, snap, nil, k, direct)
+	if err != nil {
+		t.Fatalf("%s\n%+v", text, err)
+	}
+	defer f.Close()
+	return newKernel(t, f)
 }
 
 // addOlder adds the forms of a program that are for older kernels, and returns how many of them the
@@ -121,7 +139,7 @@ func (b *backends) addOlder(t *testing.T, text string) (loaded int) {
 	t.Helper()
 	b.older = map[form]*kernel{}
 	for _, form := range []form{loops, forgetful} {
-		f, err := loadEBPF(b.prog, snap, nil, form)
+		f, err := loadEBPF(b.prog, snap, nil, nil, form)
 		if err != nil && strings.Contains(err.Error(), "more than the kernel's verifier looks at") {
 			continue
 		} else if err != nil {
@@ -136,7 +154,7 @@ func (b *backends) addOlder(t *testing.T, text string) (loaded int) {
 
 func loadKernel(t *testing.T, text string, p *ir.Prog) *kernel {
 	t.Helper()
-	f, err := loadEBPF(p, snap, nil, functions)
+	f, err := loadEBPF(p, snap, nil, nil, functions)
 	if err != nil {
 		t.Fatalf("%s\n%+v", text, err)
 	}
@@ -145,7 +163,7 @@ func loadKernel(t *testing.T, text string, p *ir.Prog) *kernel {
 }
 
 func (b *backends) close() {
-	for _, k := range []*kernel{b.classic, b.ebpf, b.older[loops], b.older[forgetful]} {
+	for _, k := range []*kernel{b.classic, b.ebpf, b.inPlace, b.older[loops], b.older[forgetful]} {
 		if k != nil {
 			k.close()
 		}
@@ -172,7 +190,7 @@ func (b *backends) check(t *testing.T, text string, data []byte) bool {
 		}
 		report("x/net/bpf", n != 0, want)
 	}
-	for what, k := range map[string]*kernel{"classic BPF in the kernel": b.classic, "eBPF": b.ebpf,
+	for what, k := range map[string]*kernel{"classic BPF in the kernel": b.classic, "eBPF": b.ebpf, "eBPF that reads in place": b.inPlace,
 		"eBPF with loops": b.older[loops], "forgetful eBPF": b.older[forgetful]} {
 		if k != nil {
 			report(what, k.match(t, data), want)
@@ -185,6 +203,11 @@ func (b *backends) check(t *testing.T, text string, data []byte) bool {
 		}
 	}
 	return want
+}
+
+// like returns a packet like a likely one.
+func like(g *random.Gen, l ir.Likely) []byte {
+	return g.Like(l.Data, func(n int) bool { return l.Roles[n] == ir.Free })
 }
 
 func options(depth int) filter.Options {
@@ -204,17 +227,28 @@ func sayLeftOut(t *testing.T) {
 func TestBackends(t *testing.T) {
 	defer sayLeftOut(t)
 	g := random.New(3)
-	matched, total, looped, classics, longest, older := 0, 0, 0, 0, 0, 0
+	matched, total, looped, classics, longest, older, inPlace := 0, 0, 0, 0, 0, 0, 0
 	for round := range random.Rounds(130) {
 		text := g.Expr(1 + g.IntN(4))
 		b := newBackends(t, text, options(3))
 		if round%10 == 0 && os.Geteuid() == 0 {
 			older += b.addOlder(t, text)
 		}
-		for range 300 {
-			if total++; b.check(t, text, g.Packet(4)) {
+		var likely []ir.Likely
+		if b.prog.Likely != nil {
+			likely = b.prog.Likely()
+		}
+		for n := range 300 {
+			data := g.Packet(4)
+			if len(likely) > 0 && n%3 > 0 {
+				data = like(g, likely[g.IntN(len(likely))])
+			}
+			if total++; b.check(t, text, data) {
 				matched++
 			}
+		}
+		if b.inPlace != nil {
+			inPlace++
 		}
 		if b.classic != nil {
 			classics++
@@ -233,6 +267,9 @@ func TestBackends(t *testing.T) {
 	}
 	if older < 10 && os.Geteuid() == 0 {
 		t.Errorf("only %d programs in the forms for older kernels", older)
+	}
+	if inPlace < 20 && os.Geteuid() == 0 && readsInPlace(t) != nil {
+		t.Errorf("only %d programs that read in place", inPlace)
 	}
 	t.Logf("%d packets, %d matched; %d programs as classic BPF, %d with loops, up to %d blocks", total, matched, classics, looped, longest)
 }

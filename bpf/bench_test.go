@@ -37,7 +37,7 @@ func BenchmarkEBPF(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f, err := LoadEBPF(p, snap)
+	f, err := LoadEBPF(p, snap, nil)
 	if err != nil {
 		b.Skipf("needs root: %v", err)
 	}

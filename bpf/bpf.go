@@ -38,14 +38,15 @@ type Filter struct {
 // Others become eBPF if the kernel takes it, for which CAP_BPF is needed, or CAP_SYS_ADMIN before
 // Linux 5.8; else classic BPF too, which does not follow
 // fragments. A filter that does remembers them in fragments, or in memory of its own if that is nil.
-func Load(p *ir.Prog, snapLen uint32, fragments *Fragments) (*Filter, error) {
+// With kernel, unless it is nil, packets are read in place where the kernel lets a program do that.
+func Load(p *ir.Prog, snapLen uint32, fragments *Fragments, kernel *Kernel) (*Filter, error) {
 	if len(p.Heads) == 0 && p.LargestSet() == 0 && !p.FollowsFragments() {
 		const short = 256
 		if insns, err := Classic(p, snapLen, true); err == nil && len(insns) <= short {
 			return assemble(insns)
 		}
 	}
-	f, err := loadEBPF(p, snapLen, fragments, functions, loops, forgetful)
+	f, err := loadEBPF(p, snapLen, fragments, kernel, direct, functions, loops, forgetful)
 	if err == nil {
 		return f, nil
 	}
@@ -70,21 +71,30 @@ func assemble(insns []bpf.Instruction) (*Filter, error) {
 
 // LoadEBPF is Load without the way out, and with memory of its own for fragments. A
 // rejection by the kernel's verifier prints its whole log with %+v.
-func LoadEBPF(p *ir.Prog, snapLen uint32) (*Filter, error) {
-	return loadEBPF(p, snapLen, nil, functions, loops, forgetful)
+func LoadEBPF(p *ir.Prog, snapLen uint32, kernel *Kernel) (*Filter, error) {
+	return loadEBPF(p, snapLen, nil, kernel, direct, functions, loops, forgetful)
 }
 
 // loadEBPF loads the program in the first of the forms that the kernel takes.
-func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, forms ...form) (*Filter, error) {
+func loadEBPF(p *ir.Prog, snapLen uint32, fragments *Fragments, kernel *Kernel, forms ...form) (*Filter, error) {
 	f, p, err := withMaps(p, fragments)
 	if err != nil {
 		return nil, err
 	}
 	for _, form := range forms {
 		var insns asm.Instructions
-		if insns, err = emit(p, snapLen, f.maps(), form, nil); err == nil {
+		maps := f.maps()
+		if form == direct {
+			if maps.Kernel = kernel; kernel == nil || p.Likely == nil {
+				continue
+			}
+		}
+		if insns, err = emit(p, snapLen, maps, form, nil); err == nil {
 			f.size = len(insns)
-			f.prog, err = load(insns, ebpf.SocketFilter)
+			f.prog, err = load(insns, ebpf.SocketFilter, form == direct)
+		}
+		if err != nil && form == direct {
+			continue
 		}
 		// E2BIG: the verifier has given up, after a million instructions. With loops that are none it
 		// has more to do, and less if it is let forget.
@@ -127,14 +137,17 @@ func unlimit() {
 	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }
 
-func (f *Filter) maps() Maps { return Maps{f.area.FD(), f.shared, f.tables} }
+func (f *Filter) maps() Maps { return Maps{Area: f.area.FD(), Fragments: f.shared, tables: f.tables} }
 
-func load(insns asm.Instructions, kind ebpf.ProgramType) (*ebpf.Program, error) {
+func load(insns asm.Instructions, kind ebpf.ProgramType, direct bool) (*ebpf.Program, error) {
 	spec := &ebpf.ProgramSpec{Name: "tundump", Type: kind, Instructions: insns, License: "Apache-2.0"}
+	if direct {
+		spec.License = "GPL"
+	}
 	// Without the verifier's log, which is worth nothing where it gives up, and takes
 	// several times as long.
 	prog, err := ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
-	if err != nil && !errors.Is(err, unix.E2BIG) && !errors.Is(err, unix.EPERM) {
+	if err != nil && !direct && !errors.Is(err, unix.E2BIG) && !errors.Is(err, unix.EPERM) {
 		return ebpf.NewProgram(spec)
 	}
 	return prog, err

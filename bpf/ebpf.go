@@ -23,6 +23,7 @@ const areaSize = uint32(registersEnd)
 type Maps struct {
 	Area      int // file descriptor of a per-CPU array of one value of areaSize bytes
 	Fragments *Fragments
+	Kernel    *Kernel // nil if packets are not to be read in place
 	tables    map[half]*table
 }
 
@@ -65,9 +66,12 @@ type emitter struct {
 	prog    *ir.Prog
 	maps    Maps
 	snapLen uint32
-	forgets bool // whether to hide what is known where ways join
-	tap     *tap // nil for a socket filter
-	*unit        // the function at hand
+	forgets bool  // whether to hide what is known where ways join
+	tap     *tap  // nil for a socket filter
+	reads   reads // of a shortcut, else 0
+	rejects bool  // whether that has been seen to reject
+	left    bool  // and there is code for it
+	*unit         // the function at hand
 }
 
 // EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
@@ -81,7 +85,8 @@ func EBPF(p *ir.Prog, snapLen uint32, maps Maps) (asm.Instructions, error) {
 type form uint8
 
 const (
-	functions form = iota // loops are functions, each of which it looks at once
+	direct    form = iota // like functions, and the shortcut reads packets in place
+	functions             // loops are functions, each of which it looks at once
 	loops                 // loops, for which it needs Linux 5.3
 	forgetful             // these, and it is let know nothing where ways join: more instructions, and fewer ways
 )
@@ -99,7 +104,7 @@ func emit(p *ir.Prog, snapLen uint32, maps Maps, f form, t *tap) (asm.Instructio
 	if p.FollowsFragments() && maps.Fragments == nil {
 		return nil, errors.New("there are no maps for fragments")
 	}
-	units, err := divide(p, f == functions, t != nil)
+	units, err := divide(p, f <= functions, t != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +166,12 @@ func (e *emitter) body() {
 			next = e.order[k+1]
 		}
 		e.branch(b, next)
+		if e.reads != 0 {
+			e.rejects = e.rejects || b.True == ir.Reject || b.False == ir.Reject
+			if b.True != next && b.False != next {
+				e.leave()
+			}
+		}
 	}
 }
 
@@ -278,6 +289,9 @@ func (e *emitter) assign() {
 		slots++
 		e.stack[r] = -8 * slots
 		for _, free := range []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5} {
+			if e.reads != 0 && free == nearby {
+				continue
+			}
 			if held[free]&apart[r] == 0 {
 				e.place[r] = free
 				held[free] |= 1 << r
@@ -443,7 +457,7 @@ func (e *emitter) load(i ir.Instr) {
 		}
 	}
 	switch {
-	case e.tap != nil:
+	case e.tap != nil && e.reads == 0:
 		e.loadDirect(i)
 		return
 	case i.A == ir.NoReg && off <= last:
@@ -641,6 +655,10 @@ func (e *emitter) branch(b ir.Block, next int) {
 	case ir.Set:
 		compare(asm.JSet, asm.InvalidJumpOp)
 	case ir.Within:
+		if e.reads != 0 {
+			e.whole(b, next)
+			return
+		}
 		if e.tap != nil && b.True == next && e.loads[next] > 0 {
 			e.withinDirect(b, e.blocks[next], e.loads[next], no)
 			return

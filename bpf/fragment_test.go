@@ -43,7 +43,7 @@ func TestFragments(t *testing.T) {
 		filters := map[string]*Filter{}
 		kernels := map[string]*kernel{}
 		for name, p := range map[string]*ir.Prog{"eBPF": p, "unrolled eBPF": p.Unroll()} {
-			if filters[name], err = LoadEBPF(p, snap); err != nil {
+			if filters[name], err = LoadEBPF(p, snap, nil); err != nil {
 				t.Fatalf("%s\n%+v", text, err)
 			}
 			defer filters[name].Close()
@@ -53,6 +53,10 @@ func TestFragments(t *testing.T) {
 			} else if name == "eBPF" {
 				t.Fatalf("%s: the kernel has no room for the program", text)
 			}
+		}
+		if b := loadInPlace(t, text, p); b != nil {
+			kernels["eBPF that reads in place"] = b
+			defer b.close()
 		}
 		for range random.Rounds(1500) {
 			data := g.Fragment()
@@ -115,7 +119,7 @@ func TestFragmentExpressions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s\n%v", text, err)
 		}
-		f, err := LoadEBPF(p, snap)
+		f, err := LoadEBPF(p, snap, nil)
 		if err != nil {
 			t.Fatalf("%s\n%+v", text, err)
 		}
@@ -152,7 +156,7 @@ func TestFragmentsFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := LoadEBPF(p, snap)
+	f, err := LoadEBPF(p, snap, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,11 +33,13 @@ type unit struct {
 	// it has found to be there. They are done with that.
 	loads map[int]int
 	// name is that of the function. Units with the same instructions share one.
-	name string
+	name   string
+	short  bool // whether it is a shortcut, in the main function
+	tapped bool // and for tcx
 }
 
 // none is no target.
-const none = -3
+const none = -1 << 31
 
 // called reports whether other functions call it.
 func (u *unit) called() bool { return u.n > 0 }
@@ -213,8 +215,11 @@ func (u *unit) to(n int) string {
 	if _, ok := u.blocks[n]; ok || u.calls[n] != nil {
 		return fmt.Sprintf("%sb%d", u.prefix(), n)
 	}
+	if u.short && n == ir.Reject && !u.tapped {
+		return "short.reject"
+	}
 	if !u.called() {
-		return map[int]string{ir.Accept: "accept", ir.Reject: "reject"}[n]
+		return map[int]string{ir.Accept: "accept", ir.Reject: "reject", ir.Unsure: "unsure"}[n]
 	}
 	code := slices.Index(u.exits, n)
 	if code < 0 {
@@ -226,7 +231,10 @@ func (u *unit) to(n int) string {
 
 // prefix returns what makes labels those of the function.
 func (u *unit) prefix() string {
-	if !u.called() {
+	switch {
+	case u.short:
+		return "short."
+	case !u.called():
 		return ""
 	}
 	return fmt.Sprintf("loop%d.", u.n)
@@ -258,8 +266,15 @@ func (e *emitter) function(u *unit) asm.Instructions {
 	e.assign()
 	if !u.called() {
 		e.add(btf.WithFuncMetadata(asm.Mov.Reg(ctx, asm.R1), signature("tundump", false)))
+		short := e.shortcut()
+		if short != nil && short.reads != inArea {
+			e.insert(short)
+		}
 		if usesBytes(e.prog) {
 			e.prologue()
+		}
+		if short != nil && short.reads == inArea {
+			e.insert(short)
 		}
 		e.body()
 		rejected, accepted := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, asm.Instructions{asm.LoadImm(asm.R0, int64(e.snapLen), asm.DWord), asm.Return()}

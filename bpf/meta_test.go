@@ -97,7 +97,7 @@ func TestMeta(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fast, err := LoadEBPF(p, snap)
+		fast, err := LoadEBPF(p, snap, nil)
 		if err != nil {
 			t.Fatalf("%+v", err)
 		}

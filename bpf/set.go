@@ -440,7 +440,12 @@ func (e *emitter) number(at int16) {
 }
 
 // name returns a label of the piece of code at hand.
-func (e *emitter) name(what string) string { return fmt.Sprintf("%s%d", what, e.names) }
+func (e *emitter) name(what string) string {
+	if e.reads != 0 {
+		what = e.prefix() + what
+	}
+	return fmt.Sprintf("%s%d", what, e.names)
+}
 
 // saved emits code that overwrites R1 to R5, and puts back what is needed of them after the
 // instruction or branch at hand.

@@ -62,7 +62,7 @@ func (f *Filter) tap(t tap) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	prog, err := load(insns, ebpf.SchedCLS)
+	prog, err := load(insns, ebpf.SchedCLS, false)
 	if err != nil && !errors.Is(err, unix.EPERM) { // of which the caller knows more
 		err = brief(err)
 	}

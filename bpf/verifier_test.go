@@ -21,7 +21,7 @@ func TestVerifierLoops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := loadEBPF(p, snap, nil, loops)
+	f, err := loadEBPF(p, snap, nil, nil, loops)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestVerifier(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := loadEBPF(p, snap, nil, functions)
+		f, err := loadEBPF(p, snap, nil, nil, functions)
 		if err != nil {
 			t.Errorf("%.80s: %v", text, err)
 			continue

@@ -118,6 +118,9 @@ func Compile(text string, opt Options) (*ir.Prog, error) {
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("compiling %q: %w", text, err)
 	}
+	if len(p.Heads) > 0 && opt.LinkType == header.LinkEthernet { // others are short, or rare
+		p.Likely = func() []ir.Likely { return likely(opt) }
+	}
 	return p, nil
 }
 

@@ -183,7 +183,7 @@ func (f *filters) intoKernel(k kind) (*bpf.Filter, error) {
 	if f.taps {
 		b, err = bpf.LoadTaps(p, fragments)
 	} else {
-		b, err = bpf.Load(p, f.snapLen, fragments)
+		b, err = bpf.Load(p, f.snapLen, fragments, kernel())
 	}
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (p *Prog) Expand(most int) *Prog {
 		}
 		e.blocks = append(e.blocks, b)
 	}
-	q := &Prog{Blocks: e.blocks, Sets: p.Sets}
+	q := &Prog{Blocks: e.blocks, Sets: p.Sets, Likely: p.Likely}
 	for n := range q.Blocks {
 		for _, to := range []*int{&q.Blocks[n].True, &q.Blocks[n].False} {
 			switch {
@@ -51,7 +51,7 @@ func (p *Prog) Expand(most int) *Prog {
 // reachable returns the program without the blocks that nothing leads to: a search in a
 // set of nothing, or of everything, has one end only.
 func (p *Prog) reachable() *Prog {
-	q := &Prog{Sets: p.Sets}
+	q := &Prog{Sets: p.Sets, Likely: p.Likely}
 	at := make([]int, len(p.Blocks)) // where the block goes, from 1; 0 if nothing leads there
 	at[0] = 1
 	for n, b := range p.Blocks {

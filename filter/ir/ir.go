@@ -184,6 +184,9 @@ type Prog struct {
 	Heads []int
 	// Sets are what In and InLong look values up in.
 	Sets []*Members
+	// Likely returns packets that are worth being judged fast; it is nil if none are. They make no
+	// difference to what the program says.
+	Likely func() []Likely
 }
 
 // Meta is what is known about a packet besides its captured bytes.
@@ -212,15 +215,22 @@ func (m *Meta) fact(n uint32) uint32 {
 // Match runs the program on the captured bytes of a packet and reports whether
 // it accepts. It allocates nothing, and does not panic if Verify found nothing. It remembers
 // no fragments.
-func (p *Prog) Match(data []byte, m Meta) bool { return p.match(data, &m, nil) }
+func (p *Prog) Match(data []byte, m Meta) bool { return p.end(data, &m, nil) == Accept }
 
 // MatchFragments is Match with what is remembered of fragments.
 func (p *Prog) MatchFragments(data []byte, m Meta, f *Fragments) bool {
 	f.begin()
-	return p.match(data, &m, f)
+	return p.end(data, &m, f) == Accept
 }
 
-func (p *Prog) match(data []byte, m *Meta, f *Fragments) bool {
+// Sure is Match for a shortcut: sure is false where that does not know.
+func (p *Prog) Sure(data []byte, m Meta) (match, sure bool) {
+	end := p.end(data, &m, nil)
+	return end == Accept, end != Unsure
+}
+
+// end returns the target that the program ends with.
+func (p *Prog) end(data []byte, m *Meta, f *Fragments) int {
 	var regs [NRegs]uint32
 	val := func(v Val) uint32 {
 		if v.Reg == NoReg {
@@ -285,7 +295,7 @@ func (p *Prog) match(data []byte, m *Meta, f *Fragments) bool {
 			at = b.True
 		}
 		if at < 0 {
-			return at == Accept
+			return at
 		}
 	}
 }
@@ -480,7 +490,7 @@ func (p *Prog) Verify() error {
 		}
 		edge := func(to int, k known) error {
 			switch {
-			case to == Accept || to == Reject:
+			case to == Accept || to == Reject || to == Unsure:
 				return nil
 			case to <= n || to >= len(p.Blocks):
 				return fail("edge to %d", to)
@@ -742,6 +752,8 @@ func (p *Prog) String() string {
 			return "accept"
 		case Reject:
 			return "reject"
+		case Unsure:
+			return "unsure"
 		}
 		return fmt.Sprintf("b%d", n)
 	}

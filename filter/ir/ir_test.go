@@ -132,7 +132,7 @@ func TestVerify(t *testing.T) {
 		{"without blocks", func(p *Prog) { p.Blocks = nil }},
 		{"edge to 9", func(p *Prog) { p.Blocks[1].True = 9 }},
 		{"edge to 1", func(p *Prog) { p.Blocks[2].True = 1 }},
-		{"edge to -3", func(p *Prog) { p.Blocks[2].False = -3 }},
+		{"edge to -4", func(p *Prog) { p.Blocks[2].False = -4 }},
 		{"block 3: cannot be reached", func(p *Prog) { p.Blocks[2].False = Reject }},
 		{"t1 is read before it is written", func(p *Prog) { p.Blocks[2].Code[1].B = R(T1) }},
 		{"level is read before it is written", func(p *Prog) { p.Blocks[0].Code = p.Blocks[0].Code[:1] }},

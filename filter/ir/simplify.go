@@ -182,8 +182,11 @@ func (k *facts) decide(t test) (outcome, ok bool) {
 	if outcome, ok := k.is[t.question()]; ok {
 		return outcome, true
 	}
-	if k.loose && t.cond != Eq {
-		return false, false // libpcap does not see more
+	if k.loose && t.cond != Eq { // libpcap does not see more
+		return false, false
+	}
+	if t.cond == In {
+		return false, false
 	}
 	if outcome, ok := k.ofSet(t); ok {
 		return outcome, true

@@ -193,7 +193,7 @@ func (x *terms) simpler(t test) test {
 	switch {
 	case t.yes == t.no:
 		return always(true)
-	case t.cond == Always || t.cond == Again:
+	case t.cond == Always || t.cond == Again || t.cond == In:
 		return t
 	case t.cond == Within:
 		base, n := x.address(t.a, v)

@@ -70,8 +70,9 @@ func (c *candidate) close() error {
 // loadEBPF loads so many copies of a program that returns 0 in any case.
 func loadEBPF(name string, p *ir.Prog, copies int) (*candidate, error) {
 	c := &candidate{name: name}
+	kernel := kernel()
 	for range copies {
-		f, err := bpf.LoadEBPF(p, 0)
+		f, err := bpf.LoadEBPF(p, 0, kernel)
 		if err != nil {
 			return nil, errors.Join(err, c.close())
 		}
@@ -80,6 +81,16 @@ func loadEBPF(name string, p *ir.Prog, copies int) (*candidate, error) {
 	var err error
 	c.size, err = sizeOf(c.ebpf[0])
 	return c, err
+}
+
+// kernel returns what filters have to know of the kernel, nil where it does not let them read packets in place.
+func kernel() *bpf.Kernel {
+	types, err := os.ReadFile("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		return nil
+	}
+	k, _ := bpf.NewKernel(types)
+	return k
 }
 
 // sizeOf returns how many instructions a filter has.
@@ -345,7 +356,7 @@ func withProgram(p *ir.Prog, f func(prog *ebpf.Program, size int, processed uint
 	if err != nil {
 		return err
 	}
-	loaded, err := bpf.LoadEBPF(p, snapLen)
+	loaded, err := bpf.LoadEBPF(p, snapLen, kernel())
 	if err != nil {
 		return err
 	}

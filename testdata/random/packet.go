@@ -70,6 +70,24 @@ func (g *Gen) Packet(depth int) []byte {
 	return p
 }
 
+// Like returns a packet with other bytes where they are free, now and then others elsewhere, cut off or
+// longer.
+func (g *Gen) Like(data []byte, free func(n int) bool) []byte {
+	data = append([]byte{}, data...)
+	for n := range data {
+		if free(n) && !g.one(3) {
+			data[n] = byte(g.IntN(256))
+		}
+	}
+	for g.one(3) {
+		data[g.IntN(len(data))] = byte(pick(g, 0, 1, 4, 6, 17, 41, 44, 47, 51, 0x45, 0x46, 0x60, 0x20, 0x80, 0xff))
+	}
+	if g.one(8) {
+		return data[:g.IntN(len(data)+1)]
+	}
+	return append(data, make([]byte, g.IntN(40))...)
+}
+
 func (g *Gen) ether(depth int) []byte {
 	g.made("ether")
 	p := append(g.mac(), g.mac()...)
