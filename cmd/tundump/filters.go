@@ -183,7 +183,11 @@ func (f *filters) intoKernel(k kind) (*bpf.Filter, error) {
 	if f.taps {
 		b, err = bpf.LoadTaps(p, fragments)
 	} else {
-		b, err = bpf.Load(p, f.snapLen, fragments, kernel())
+		var k *bpf.Kernel
+		if p.Likely != nil { // else it makes no difference
+			k = kernel()
+		}
+		b, err = bpf.Load(p, f.snapLen, fragments, k)
 	}
 	if err != nil {
 		return nil, err
