@@ -294,11 +294,18 @@ func TestBufferSize(t *testing.T) {
 	l := newLab(t)
 	for option, want := range map[string]int{"-B4096": 4 << 10, "-B8M": 8 << 10, "-n": capture.DefaultBufferSize >> 10} {
 		r := start(t, l, l.A, "tundump", "-i", "eth1", option)
-		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", r.cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
+		// It is mapped after the kernel has begun to write to it.
+		var m [][]byte
+		for range 500 {
+			maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", r.cmd.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m = regexp.MustCompile(`(?m)^\S+ .* socket:\[\d+\]\nSize: +(\d+) kB`).FindSubmatch(maps); m != nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		m := regexp.MustCompile(`(?m)^\S+ .* socket:\[\d+\]\nSize: +(\d+) kB`).FindSubmatch(maps)
 		if m == nil || string(m[1]) != fmt.Sprint(want) {
 			t.Errorf("%s: a ring of %s KiB, want %d", option, m, want)
 		}
