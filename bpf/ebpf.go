@@ -288,10 +288,7 @@ func (e *emitter) assign() {
 		}
 		slots++
 		e.stack[r] = -8 * slots
-		for _, free := range []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5} {
-			if e.reads != 0 && free == nearby {
-				continue
-			}
+		for _, free := range e.free() {
 			if held[free]&apart[r] == 0 {
 				e.place[r] = free
 				held[free] |= 1 << r
@@ -461,7 +458,8 @@ func (e *emitter) load(i ir.Instr) {
 		e.loadDirect(i)
 		return
 	case i.A == ir.NoReg && off <= last:
-		e.add(asm.LoadMem(dst, area, int16(off), size))
+		start, _ := e.packetAt()
+		e.add(asm.LoadMem(dst, start, int16(off), size))
 		swap()
 	case i.A == ir.NoReg:
 		e.add(e.packet(i.Dst, asm.LoadAbs(int32(off), size))...)

@@ -33,9 +33,9 @@ type unit struct {
 	// it has found to be there. They are done with that.
 	loads map[int]int
 	// name is that of the function. Units with the same instructions share one.
-	name   string
-	short  bool // whether it is a shortcut, in the main function
-	tapped bool // and for tcx
+	name  string
+	short bool // whether it is a shortcut, in the main function
+	apart bool // or instead of it
 }
 
 // none is no target.
@@ -215,8 +215,8 @@ func (u *unit) to(n int) string {
 	if _, ok := u.blocks[n]; ok || u.calls[n] != nil {
 		return fmt.Sprintf("%sb%d", u.prefix(), n)
 	}
-	if u.short && n == ir.Reject && !u.tapped {
-		return "short.reject"
+	if u.short && (n == ir.Reject || u.apart && n != ir.Unsure) {
+		return map[int]string{ir.Accept: "short.accept", ir.Reject: "short.reject"}[n]
 	}
 	if !u.called() {
 		return map[int]string{ir.Accept: "accept", ir.Reject: "reject", ir.Unsure: "unsure"}[n]
@@ -265,21 +265,24 @@ func (e *emitter) function(u *unit) asm.Instructions {
 	e.unit, e.out, e.slow, e.place = u, nil, nil, [ir.NRegs]asm.Register{}
 	e.assign()
 	if !u.called() {
-		e.add(btf.WithFuncMetadata(asm.Mov.Reg(ctx, asm.R1), signature("tundump", false)))
 		short := e.shortcut()
-		if short != nil && short.reads != inArea {
-			e.insert(short)
+		apart := short != nil && short.apart()
+		first, name := asm.Mov.Reg(ctx, asm.R1), "tundump"
+		if apart {
+			name = "walk"
+			first = first.WithSymbol(name)
 		}
+		e.add(btf.WithFuncMetadata(first, signature(name, false)))
 		if usesBytes(e.prog) {
 			e.prologue()
 		}
-		if short != nil && short.reads == inArea {
+		if short != nil && !apart {
 			e.insert(short)
 		}
 		e.body()
-		rejected, accepted := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, asm.Instructions{asm.LoadImm(asm.R0, int64(e.snapLen), asm.DWord), asm.Return()}
-		if e.tap != nil {
-			rejected, accepted = e.tap.ends()
+		rejected, accepted := e.ends()
+		if apart && e.tap != nil { // what is done is up to the caller
+			rejected, accepted = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()}
 		}
 		// The verifier refuses what cannot be reached.
 		if usesBytes(e.prog) || leads(e.prog, ir.Reject) {
@@ -289,6 +292,9 @@ func (e *emitter) function(u *unit) asm.Instructions {
 		if leads(e.prog, ir.Accept) {
 			e.mark("accept")
 			e.add(accepted...)
+		}
+		if apart {
+			return slices.Concat(short.alone(), e.out, e.slow)
 		}
 		return append(e.out, e.slow...)
 	}

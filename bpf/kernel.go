@@ -92,13 +92,14 @@ func NewKernel(types []byte) (*Kernel, error) {
 	return nil, errors.New("the kernel has no bpf_cast_to_kern_ctx (Linux 6.2)")
 }
 
-// open emits code that makes area point to the packet, and leaves in near how many bytes are there.
+// open emits code that finds the packet, with the context in R1.
 func (k *Kernel) open(e *emitter) {
+	start, end := e.packetAt()
 	e.add(
-		asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: k.cast}, // of R1
-		asm.LoadMem(area, asm.R0, k.data, asm.DWord),
-		asm.LoadMem(nearby, asm.R0, k.length, asm.Word),
+		asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: k.cast},
+		asm.LoadMem(start, asm.R0, k.data, asm.DWord),
+		asm.LoadMem(end, asm.R0, k.length, asm.Word),
 		asm.LoadMem(asm.R1, asm.R0, k.distant, asm.Word),
-		asm.Sub.Reg32(nearby, asm.R1),
+		asm.Sub.Reg32(end, asm.R1),
 	)
 }

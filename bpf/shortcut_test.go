@@ -196,7 +196,8 @@ func TestPieces(t *testing.T) {
 
 // onlyPieces returns a program that accepts packets of which fewer bytes than so many are in place.
 func onlyPieces(k *Kernel, n int32) asm.Instructions {
-	e := &emitter{}
+	e := &emitter{reads: inKernel}
+	_, nearby := e.packetAt()
 	e.add(asm.Mov.Reg(ctx, asm.R1))
 	k.open(e)
 	return append(e.out,
