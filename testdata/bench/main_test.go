@@ -47,7 +47,8 @@ func TestRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\n## Filter cost in the kernel\n", "\n| libpcap `host A` | 14 | ", "\n| libpcap 1.11 `vxlan and host A`, rebuilt | 46 | ",
-		"\n## Filter cost by BPF_PROG_TEST_RUN\n", "\n## Sets of addresses\n", "\n| 1000 | ", "\n## Size by depth\n", "\n| 60 clauses | 8 | ",
+		"\n## Filter cost by BPF_PROG_TEST_RUN\n", "\n## Where the filter is\n", "\n| tcx, tundump `inner host A` | ",
+		"\n## XDP\n", "\n| XDP of the driver, a program that does nothing | ", "\n| generic XDP, a program that does nothing | ", "\n## Sets of addresses\n", "\n| 1000 | ", "\n## Size by depth\n", "\n| 60 clauses | 8 | ",
 		"\n## Live capture, packets of 128 bytes\n", "\n## Live capture, packets of 1400 bytes\n", "\n| tcpdump -B 65536 | ", "\n| dumpcap -B 64 | ",
 		"\n## Lost at the stop\n", "\n## Start and memory\n", "\n## File to file\n", "\n## Text output to a file\n",
 	} {
