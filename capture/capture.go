@@ -27,8 +27,8 @@ type Packet struct {
 	// Len is the packet's length on the wire in bytes; Data may hold less.
 	Len       int
 	Direction Direction
-	// Data starts with the link-layer header, VLAN tag included. It is valid, and
-	// may be overwritten, until the next call of Next.
+	// Data starts with the link-layer header, VLAN tag included. It is valid until the
+	// next call of Next, and must not be written to: it may be memory that only the kernel can.
 	Data []byte
 	// Comment is text for people, to be kept with the packet where a format can; it
 	// is valid as long as Data.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,12 +29,11 @@ type Taps struct {
 	interfaces []Interface
 	taps       []*tapped // one for each interface
 	maps       tapMaps
-	reader     *ringbuf.Reader
-	record     ringbuf.Record // the last one
-	head       Packet         // what Ready has come to
-	err        error          // and what is wrong with it
-	realTime   int64          // what CLOCK_REALTIME is ahead of CLOCK_TAI, in nanoseconds
-	every      time.Duration  // how often the ring is looked at
+	records    *ringBuffer
+	tagged     []byte        // the last packet that a VLAN tag was put back into
+	head       Packet        // what Ready has come to
+	realTime   int64         // what CLOCK_REALTIME is ahead of CLOCK_TAI, in nanoseconds
+	every      time.Duration // how often the ring is looked at
 	polls      []unix.PollFd
 	wake       *waker
 
@@ -96,11 +93,11 @@ func (t *Taps) open(names []string, interfaces int) (err error) {
 	if err := t.maps.make(&t.opt, interfaces); err != nil {
 		return noTaps(fmt.Errorf("making a map: %w", err))
 	}
-	if t.reader, err = ringbuf.NewReader(t.maps.packets); err != nil {
+	size := int(t.maps.packets.MaxEntries())
+	if t.records, err = mapRingBuffer(t.maps.packets.FD(), size); err != nil {
 		return fmt.Errorf("mapping the ring buffer: %w", err)
 	}
-	t.reader.SetDeadline(time.Unix(1, 0)) // which is over: who waits is poll
-	t.every = readEvery(t.reader.BufferSize())
+	t.every = readEvery(size)
 	if err := t.readClocks(); err != nil {
 		return err
 	}
@@ -249,15 +246,17 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 				return Packet{}, err
 			}
 		}
-		if t.err != nil {
-			return Packet{}, t.err
+		t.records.release()
+		record, err := t.records.next()
+		var p Packet
+		if record != nil {
+			err = t.packet(record, &p)
 		}
-		err := t.reader.ReadInto(&t.record)
 		switch {
-		case err == nil:
-			return t.packet()
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
 			return Packet{}, fmt.Errorf("reading the ring buffer: %w", err)
+		case record != nil:
+			return p, nil
 		case t.draining:
 			return Packet{}, io.EOF
 		}
@@ -273,17 +272,18 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 // Ready calls take with the packets that the next calls of Next would return, as far as they are there
 // already.
 func (t *Taps) Ready(take func(*Packet) error) error {
-	for range readyAtMost {
-		if t.record.Remaining == 0 {
-			return nil
+	for n := 0; n < readyAtMost && t.records.waiting(); n++ {
+		if t.records.read() > len(t.records.data)/16 { // large packets; there must be room for more
+			t.records.release()
 		}
-		err := t.reader.ReadInto(&t.record)
-		if err == nil {
-			t.head, t.err = t.packet()
-			err = t.err
+		record, err := t.records.next()
+		if record != nil {
+			err = t.packet(record, &t.head)
 		}
-		if err != nil { // Next comes to the same, and handles it
-			t.record.Remaining = 0
+		if err != nil {
+			return fmt.Errorf("reading the ring buffer: %w", err)
+		}
+		if record == nil {
 			return nil
 		}
 		if err := take(&t.head); err != nil {
@@ -458,8 +458,8 @@ func (t *Taps) Close() error {
 	for _, tap := range t.taps {
 		errs = append(errs, tap.unlink(), tap.close())
 	}
-	if t.reader != nil {
-		errs = append(errs, t.reader.Close())
+	if t.records != nil {
+		errs = append(errs, t.records.close())
 	}
 	errs = append(errs, t.maps.close())
 	for _, p := range t.places {

@@ -680,8 +680,12 @@ func FuzzTapsRecord(f *testing.F) {
 	f.Add(append(bytes.Repeat([]byte{1}, recordData), testFrame(0, 60)...), uint32(60))
 	f.Fuzz(func(t *testing.T, record []byte, snapLen uint32) {
 		l := &Taps{opt: TapOptions{SnapLen: snapLen%MaxSnapLen + 1}}
-		l.record.RawSample = bytes.Clone(record)
-		p, err := l.packet()
+		before := bytes.Clone(record)
+		var p Packet
+		err := l.packet(record, &p)
+		if !bytes.Equal(record, before) {
+			t.Error("the record was written to")
+		}
 		if err == nil && len(p.Data) > len(record) {
 			t.Errorf("%d bytes of a record of %d", len(p.Data), len(record))
 		}

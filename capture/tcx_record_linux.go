@@ -24,7 +24,7 @@ type tapCount struct{ Received, Dropped uint64 }
 // A record is what a program writes of one packet, in the machine's byte order.
 //
 //	0 time (8, of CLOCK_TAI)   8 length on the wire (4)   12 VLAN tag (2)   14 its protocol (2, in network order)
-//	16 interface (2)   18 direction (1)   19 whether there is a VLAN tag (1)   20 room for it (4)   24 bytes
+//	16 interface (2)   18 direction (1)   19 whether there is a VLAN tag (1)   20 unused (4)   24 bytes
 const (
 	recordLen       = 8
 	recordTCI       = 12
@@ -157,30 +157,28 @@ func (t *Taps) output(index int, outgoing bool) asm.Instructions {
 
 var errRecord = errors.New("a record of the ring buffer is not as our program writes them")
 
-// packet returns the packet of the last record.
-func (t *Taps) packet() (Packet, error) {
-	b := t.record.RawSample
+// packet makes p the packet of a record. Its data are those of the record, or t.tagged.
+func (t *Taps) packet(b []byte, p *Packet) error {
 	if len(b) <= recordData {
-		return Packet{}, errRecord
+		return errRecord
 	}
-	p := Packet{
+	*p = Packet{
 		Time:      int64(binary.NativeEndian.Uint64(b)) + t.realTime,
 		Interface: int(binary.NativeEndian.Uint16(b[recordInterface:])),
 		Len:       int(binary.NativeEndian.Uint32(b[recordLen:])),
 		Direction: Direction(b[recordDirection]),
 	}
-	start := recordData
+	data := b[recordData:]
 	if b[recordTag] != 0 {
 		p.Len += vlanTagLen
-		if len(b) >= recordData+12 { // or else the tag is beyond what was captured
-			tci, tpid := binary.NativeEndian.Uint16(b[recordTCI:]), [2]byte(b[recordTPID:])
-			start -= vlanTagLen
-			copy(b[start:], b[recordData:recordData+12])
-			copy(b[start+12:], tpid[:])
-			binary.BigEndian.PutUint16(b[start+14:], tci)
+		if len(data) >= 12 { // or else the tag is beyond what was captured
+			tci, tpid := binary.NativeEndian.Uint16(b[recordTCI:]), b[recordTPID:recordTPID+2]
+			t.tagged = append(append(t.tagged[:0], data[:12]...), tpid...)
+			t.tagged = append(binary.BigEndian.AppendUint16(t.tagged, tci), data[12:]...)
+			data = t.tagged
 		}
 	}
-	end := min(len(b), start+int(t.opt.SnapLen))
-	p.Data = b[start:end:end]
-	return p, nil
+	end := min(len(data), int(t.opt.SnapLen))
+	p.Data = data[:end:end]
+	return nil
 }
