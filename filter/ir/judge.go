@@ -41,8 +41,9 @@ const (
 
 // kind is packets that a program does the same with.
 type kind struct {
-	least, below int // captured length
-	words        []word
+	least, below int    // captured length
+	words        []word // all of them are like that
+	others       []word // none of them is
 	demands      []demand
 	verdict      verdict
 }
@@ -55,7 +56,7 @@ type word struct {
 
 // demand is what was asked of one field.
 type demand struct {
-	code opcode // opEq, opGt, opGe, opIn or opInLong
+	code opcode // opGt, opGe, opIn or opInLong; opEq only until it is a word
 	size uint8
 	yes  bool
 	at   int
@@ -103,6 +104,11 @@ func (j *Judge) look(data []byte) verdict {
 		}
 	}
 	j.missed++
+	return j.learn(data)
+}
+
+// learn finds the verdict by the program, and makes a kind of what it did.
+func (j *Judge) learn(data []byte) verdict {
 	r := recorder{kind: j.spare, data: data, m: j.m}
 	if !r.run() {
 		return r.kind.verdict
@@ -121,9 +127,13 @@ func (k *kind) has(data []byte, sets []*Members) bool {
 	if len(data) < k.least || len(data) >= k.below {
 		return false
 	}
-	for n := range k.words {
-		w := &k.words[n]
-		if binary.LittleEndian.Uint64(data[w.at:])&w.mask != w.are {
+	for _, w := range k.words {
+		if binary.LittleEndian.Uint64(data[w.at:w.at+8])&w.mask != w.are {
+			return false
+		}
+	}
+	for _, w := range k.others {
+		if binary.LittleEndian.Uint64(data[w.at:w.at+8])&w.mask == w.are {
 			return false
 		}
 	}
@@ -191,7 +201,7 @@ type field struct {
 // run runs the program. It returns false, and only the verdict counts, if the packet makes no kind.
 func (r *recorder) run() bool {
 	k := r.kind
-	k.least, k.below, k.words, k.demands = 0, math.MaxInt, k.words[:0], k.demands[:0]
+	k.least, k.below, k.words, k.others, k.demands = 0, math.MaxInt, k.words[:0], k.others[:0], k.demands[:0]
 	for at := r.m.start; ; {
 		o := &r.m.ops[at]
 		a, b := o.a, o.b
@@ -361,27 +371,45 @@ func (r *recorder) ask(a Reg, code opcode, mask, imm uint32) bool {
 	return t.yes
 }
 
-// finish turns the bits of the kind into words. It fails if they are too far away, if there is not
-// room for one word, or if too much was asked.
+// finish turns the bits of the kind, and what fields are not, into words. It fails if they are too far
+// away, if there is not room for one word, or if too much was asked.
 func (r *recorder) finish() bool {
 	k := r.kind
-	if r.mask[maxHeaders] != 0 || len(k.demands) > maxAsked {
+	if k.least = max(k.least, 8); len(r.data) < k.least || r.mask[maxHeaders] != 0 || len(k.demands) > maxAsked {
 		return false
 	}
 	for n := 0; n < maxHeaders; n++ {
 		if r.mask[n] == 0 {
 			continue
 		}
-		// Where a word would reach beyond what is captured of all of them, it starts before.
-		k.least = max(k.least, 8)
-		w := word{at: min(n, k.least-8)}
-		if len(r.data) < k.least {
-			return false
-		}
+		w := k.word(n)
 		w.mask = binary.LittleEndian.Uint64(r.mask[w.at:])
 		w.are = binary.LittleEndian.Uint64(r.data[w.at:]) & w.mask
 		k.words = append(k.words, w)
 		n = w.at + 7
 	}
+	asked := k.demands
+	k.demands = k.demands[:0]
+	for _, t := range asked {
+		if t.code != opEq {
+			k.demands = append(k.demands, t)
+			continue
+		}
+		if t.imm&^t.mask != 0 { // it never is
+			continue
+		}
+		// The answer was no, or its bits would be those of the kind.
+		w := k.word(t.at)
+		for n := range int(t.size) {
+			shift, from := 8*(t.at+n-w.at), 8*(int(t.size)-1-n)
+			w.mask |= uint64(byte(t.mask>>from)) << shift
+			w.are |= uint64(byte(t.imm>>from)) << shift
+		}
+		k.others = append(k.others, w)
+	}
 	return true
 }
+
+// word returns the word for what is at at. Where it would reach beyond what is captured of all of them,
+// it starts before.
+func (k *kind) word(at int) word { return word{at: min(at, k.least-8)} }
