@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 	"syscall"
 	"time"
@@ -26,8 +27,9 @@ const maxPacket = 16 << 20
 const maxInterfaces = 1 << 16
 
 // File reads a capture file: pcap, with microseconds or nanoseconds, or pcapng, of
-// either byte order. It never seeks, and returns a packet as soon as its last byte
-// is there. Interface.Nanoseconds tells the resolution that the file declares.
+// either byte order. Next never seeks, and returns a packet as soon as its last byte
+// is there; a file on disk can also be read in chunks by several goroutines, see Chunk.
+// Interface.Nanoseconds tells the resolution that the file declares.
 //
 // The reader is our own and not gopacket's pcapgo, because pcapgo takes the flags of
 // packets in big-endian files for little-endian, allocates for each packet that has
@@ -35,11 +37,14 @@ const maxInterfaces = 1 << 16
 // than its wire length.
 type File struct {
 	parser
-	regular bool  // its bytes are there, and as they are on disk
 	err     error // of the last next; nothing follows it
 	closers []io.Closer
 	last    Packet // that Next has returned
-	chunk   int    // how many bytes ReadChunk reads, about
+
+	disk  onDisk // nil if its bytes are not there, or not as they are on disk
+	chunk int    // size of chunks, in bytes
+	ahead int64  // where the next chunk starts
+	at    int64  // where the next packet starts that no chunk has
 
 	deadline deadliner       // nil if reads cannot be interrupted
 	done     <-chan struct{} // of the last Next's context
@@ -102,10 +107,6 @@ func NewFile(r io.Reader) (*File, error) {
 		f.deadline = d
 	}
 	f.in.r = r
-	if file, ok := r.(*os.File); ok {
-		info, err := file.Stat()
-		f.regular = err == nil && info.Mode().IsRegular()
-	}
 	err := f.decompress()
 	if err == nil {
 		err = f.open()
@@ -114,7 +115,20 @@ func NewFile(r io.Reader) (*File, error) {
 		f.Close()
 		return nil, err
 	}
+	if file, ok := r.(*os.File); ok && f.in.r == r {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			f.onDisk(file)
+		}
+	}
 	return f, nil
+}
+
+// onDisk makes it possible to read chunks, if disk, which is what f reads, knows where it is.
+func (f *File) onDisk(disk onDisk) {
+	if at, err := disk.Seek(0, io.SeekCurrent); err == nil {
+		f.disk, f.at = disk, f.in.position(at)
+		f.ahead = f.at &^ (pageSize - 1)
+	}
 }
 
 // reopenPipe opens a pipe a second time, so that Go's poller knows it and a read can be
@@ -154,7 +168,7 @@ func (f *File) decompress() error {
 	if err != nil {
 		return err
 	}
-	f.in, f.regular = input{r: d}, false
+	f.in = input{r: d}
 	f.deadline = d
 	f.closers = append([]io.Closer{d}, f.closers...) // before what it reads from
 	return nil
@@ -270,10 +284,11 @@ func (big order) uint16(b []byte) uint16 {
 }
 
 func (big order) uint32(b []byte) uint32 {
+	v := binary.LittleEndian.Uint32(b)
 	if big {
-		return binary.BigEndian.Uint32(b)
+		v = bits.ReverseBytes32(v)
 	}
-	return binary.LittleEndian.Uint32(b)
+	return v
 }
 
 func (big order) uint64(b []byte) uint64 {
@@ -297,6 +312,14 @@ const firstBuffer = 256 << 10
 // peek returns the next n bytes, or fewer and an error: io.EOF, or
 // io.ErrUnexpectedEOF if it came within what was discarded.
 func (in *input) peek(n int) ([]byte, error) {
+	if in.end-in.start >= n {
+		return in.buf[in.start : in.start+n], nil
+	}
+	return in.wait(n)
+}
+
+// wait is peek where that has to read.
+func (in *input) wait(n int) ([]byte, error) {
 	for in.end-in.start < n {
 		if err := in.fill(); err != nil {
 			return in.buf[in.start:in.end], err
@@ -311,6 +334,9 @@ func (in *input) discard(n int) {
 	in.start += have
 	in.skip += int64(n - have)
 }
+
+// position returns where its next byte is, if the next byte of its reader is at at.
+func (in *input) position(at int64) int64 { return at - int64(in.end-in.start) + in.skip }
 
 // fill reads once.
 func (in *input) fill() error {

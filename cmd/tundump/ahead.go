@@ -12,33 +12,39 @@ import (
 	"github.com/tundump/tundump/filter/ir"
 )
 
-// ahead reads a file, and judges its packets, on all CPUs: each worker in turn reads a chunk of the
-// file, and judges what is in it while the others go on. What the workers have found comes in the order of
-// the file, and is exactly what one alone would find: a packet whose verdict depends on fragments
+// ahead reads a file, and judges its packets, on all CPUs: each worker does what can be done next, be it to
+// read a chunk of the file, or to judge the packets of one. Nobody waits while there is anything to
+// do; who takes the packets is one of the workers. What they have found comes in the order of the
+// file, and is exactly what one alone would find: a packet whose verdict depends on fragments
 // before it is left to whoever takes it.
 type ahead struct {
-	name  string
-	s     *session
-	quit  chan struct{}
-	gone  sync.WaitGroup
-	free  chan *piece
-	order chan *piece // in that of the file; closed behind the last one
-	all   []*piece
-	now   *piece // whose packets are taken
+	name   string
+	src    *capture.File
+	judges judges // of who takes the packets
+	gone   sync.WaitGroup
+	now    *piece // whose packets are taken
 
-	reading sync.Mutex // for what follows
-	src     *capture.File
-	ended   bool
+	mu       sync.Mutex // for what follows
+	event    sync.Cond  // something can be done, or is done
+	waiting  int        // for that
+	all      []*piece   // chunk n of the file is in the one that at returns
+	claimed  int        // chunks that somebody reads or has read
+	scanned  int        // those with known packets
+	judging  int        // those that somebody judges or has judged
+	taken    int        // those whose packets have been taken
+	scanning bool       // somebody is
+	ended    bool       // there is nothing more to read
 }
 
-// piece is what a worker finds in a chunk.
+// piece is a chunk and what is found in it.
 type piece struct {
 	chunk  capture.Chunk
-	one    found // that is judged
+	read   bool
+	packet capture.Packet // that is judged
 	found  []found
-	err    error         // behind them: io.EOF at the end of the file, nil if the next piece goes on
-	judged chan struct{} // gets one when all is found
-	next   int           // in found
+	err    error // behind them: io.EOF at the end of the file, nil if the next piece goes on
+	judged bool
+	next   int // in found
 }
 
 // found is a packet that may be wanted.
@@ -48,102 +54,146 @@ type found struct {
 	ask        *ir.Matcher         // is asked, with what is remembered, whether it is; nil if it is
 }
 
-// maxWorkers bounds how much memory the chunks need.
-const maxWorkers = 8
+const (
+	// maxWorkers bounds how much memory the chunks need.
+	maxWorkers = 8
+	// spareChunks are those beside the ones that somebody works at: with them the others go on while one is held up.
+	spareChunks = 4
+)
 
 // startAhead starts to read the current file.
 func (f *files) startAhead() *ahead {
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	for len(f.pieces) < workers+2 {
-		f.pieces = append(f.pieces, &piece{judged: make(chan struct{}, 1)})
+	for len(f.pieces) < workers+spareChunks {
+		f.pieces = append(f.pieces, &piece{})
 	}
-	a := &ahead{
-		name: f.name, s: f.s, src: f.src, quit: make(chan struct{}), all: f.pieces,
-		free: make(chan *piece, len(f.pieces)), order: make(chan *piece, len(f.pieces)),
-	}
-	for _, p := range a.all {
-		a.free <- p
-	}
-	a.gone.Add(workers)
-	for range workers {
-		go a.work()
+	a := &ahead{name: f.name, src: f.src, judges: judges{s: f.s}, all: f.pieces}
+	a.event.L = &a.mu
+	for range workers - 1 {
+		a.gone.Go(a.work)
 	}
 	return a
 }
 
 // close ends the workers, and returns the memory.
 func (a *ahead) close() []*piece {
-	close(a.quit)
+	a.mu.Lock()
+	a.ended = true
+	a.judging = a.scanned
+	a.happened()
+	a.mu.Unlock()
 	a.gone.Wait()
-	for _, p := range a.all {
-		select {
-		case <-p.judged:
-		default:
-		}
-	}
 	return a.all
 }
 
-func (a *ahead) work() {
-	defer a.gone.Done()
-	judges := judges{s: a.s} // each worker learns for itself
-	for {
-		var p *piece
-		select {
-		case <-a.quit:
-			return
-		case p = <-a.free:
-		}
-		if !a.read(p) {
-			return
-		}
-		p.judge(&judges, a.name)
-		p.judged <- struct{}{}
+// at returns the piece of a chunk.
+func (a *ahead) at(chunk int) *piece { return a.all[chunk%len(a.all)] }
+
+// happened wakes those who wait.
+func (a *ahead) happened() {
+	if a.waiting > 0 {
+		a.event.Broadcast()
 	}
 }
 
-// read reads the next chunk. It returns false if there is none.
-func (a *ahead) read(p *piece) bool {
-	a.reading.Lock()
-	defer a.reading.Unlock()
-	if a.ended {
+// wait waits for an event.
+func (a *ahead) wait() {
+	a.waiting++
+	a.event.Wait()
+	a.waiting--
+}
+
+func (a *ahead) work() {
+	judges := judges{s: a.judges.s} // each worker learns for itself
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		switch {
+		case a.step(&judges):
+		case a.ended && !a.scanning:
+			return
+		default:
+			a.wait()
+		}
+	}
+}
+
+// step does what is to be done next, without the lock. It returns false if there is nothing.
+func (a *ahead) step(judges *judges) bool {
+	switch {
+	case a.judging < a.scanned:
+		p := a.at(a.judging)
+		a.judging++
+		a.mu.Unlock()
+		p.judge(judges, a.name)
+		a.mu.Lock()
+		p.judged = true
+	case !a.ended && a.claimed < a.taken+len(a.all):
+		p := a.at(a.claimed)
+		a.claimed++
+		p.read, p.judged = false, false
+		a.src.NextChunk(&p.chunk)
+		a.mu.Unlock()
+		a.src.ReadChunk(&p.chunk)
+		a.mu.Lock()
+		p.read = true
+		a.scan()
+	default:
 		return false
 	}
-	p.next, p.found = 0, p.found[:0]
-	if p.err = a.src.ReadChunk(&p.chunk); p.err != nil {
-		a.ended = true
-	}
-	a.order <- p
+	a.happened()
 	return true
 }
 
-// judge finds the packets of the piece.
+// scan scans the chunks that have been read, unless somebody else does.
+func (a *ahead) scan() {
+	if a.scanning {
+		return
+	}
+	a.scanning = true
+	for !a.ended && a.scanned < a.claimed && a.at(a.scanned).read {
+		p := a.at(a.scanned)
+		a.mu.Unlock()
+		p.err = a.src.ScanChunk(&p.chunk)
+		a.mu.Lock()
+		a.ended = a.ended || p.err != nil
+		a.scanned++
+		a.happened()
+	}
+	a.scanning = false
+}
+
+// judge finds the packets of the piece that may be wanted.
 func (p *piece) judge(judges *judges, name string) {
+	p.next, p.found = 0, p.found[:0]
+	if p.err == nil {
+		p.err = p.judgeAll(judges, name)
+	} else if p.err != io.EOF {
+		p.err = fmt.Errorf("%s: %w", name, p.err)
+	}
+}
+
+func (p *piece) judgeAll(judges *judges, name string) error {
 	var read uint64
-	err := p.err
-	for err == nil {
-		if err = p.chunk.Next(&p.one.packet); err != nil {
-			if err == io.EOF { // of the chunk, not of the file
-				err = nil
+	for {
+		err := p.chunk.Next(&p.packet)
+		if err != nil {
+			if judges.s.meter != nil {
+				judges.s.meter.read.Add(read)
 			}
-			break
+			if err == io.EOF { // of the chunk, not of the file
+				return nil
+			}
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		read++
-		p.one.interfaces = p.chunk.Interfaces()
-		var may bool
-		may, p.one.ask, p.err = judges.judge(&p.one.packet, p.one.interfaces)
+		may, ask, err := judges.judge(&p.packet, p.chunk.Interfaces())
 		if may {
-			p.found = append(p.found, p.one)
+			p.found = append(p.found, found{p.packet, p.chunk.Interfaces(), ask})
 		}
-		if p.err != nil { // of the expression
-			return
+		if err != nil { // of the expression
+			return err
 		}
-	}
-	if p.err = err; err != nil && err != io.EOF {
-		p.err = fmt.Errorf("%s: %w", name, err)
-	}
-	if judges.s.meter != nil {
-		judges.s.meter.read.Add(read)
 	}
 }
 
@@ -159,29 +209,43 @@ func (a *ahead) ready(interfaces int) *found {
 
 // next waits for the next packet. At the end of the context it may be called again.
 func (a *ahead) next(ctx context.Context) (*found, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.name, err)
-	}
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.name, err)
+		}
 		if p := a.ready(math.MaxInt); p != nil {
 			return p, nil
 		}
-		if a.now != nil {
-			if a.now.err != nil {
-				return nil, a.now.err
-			}
-			a.free <- a.now
-			a.now = nil
+		if a.now != nil && a.now.err != nil {
+			return nil, a.now.err
 		}
-		var p *piece
-		select {
-		case p = <-a.order:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", a.name, ctx.Err())
+		a.turn(ctx)
+	}
+}
+
+// turn makes now the next piece, and works until that is judged, or until the end of the context.
+func (a *ahead) turn(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.now != nil {
+		a.now = nil
+		a.taken++
+		a.happened()
+	}
+	for ctx.Err() == nil {
+		if p := a.at(a.taken); a.taken < a.judging && p.judged {
+			a.now = p
+			return
 		}
-		// It will not take long: a worker is at it.
-		<-p.judged
-		a.now = p
+		if !a.step(&a.judges) {
+			stop := context.AfterFunc(ctx, func() {
+				a.mu.Lock()
+				a.event.Broadcast()
+				a.mu.Unlock()
+			})
+			a.wait()
+			stop()
+		}
 	}
 }
 
@@ -205,18 +269,12 @@ func (j *judges) judge(p *capture.Packet, interfaces []capture.Interface) (may b
 	if only != capture.DirectionUnknown && p.Direction != capture.DirectionUnknown && p.Direction != only {
 		return false, nil, nil
 	}
-	for len(j.of) <= p.Interface {
-		j.of = append(j.of, judge{})
-	}
-	of := &j.of[p.Interface]
-	if !of.made {
-		if of.matcher, err = j.s.filters.matcher(interfaces[p.Interface]); err != nil {
+	if p.Interface >= len(j.of) || !j.of[p.Interface].made {
+		if err := j.make(p.Interface, &interfaces[p.Interface]); err != nil {
 			return false, nil, err
 		}
-		if of.made = true; of.matcher != nil {
-			of.ahead = of.matcher.Judge()
-		}
 	}
+	of := &j.of[p.Interface]
 	if of.matcher == nil {
 		return true, nil, nil
 	}
@@ -225,4 +283,20 @@ func (j *judges) judge(p *capture.Packet, interfaces []capture.Interface) (may b
 		return true, of.matcher, nil
 	}
 	return match, nil, nil
+}
+
+// make makes the judge of an interface.
+func (j *judges) make(index int, in *capture.Interface) error {
+	for len(j.of) <= index {
+		j.of = append(j.of, judge{})
+	}
+	matcher, err := j.s.filters.matcher(*in)
+	if err != nil {
+		return err
+	}
+	j.of[index] = judge{made: true, matcher: matcher}
+	if matcher != nil {
+		j.of[index].ahead = matcher.Judge()
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -74,12 +75,12 @@ type outcome struct {
 	files       map[string][]byte
 }
 
-// outcomeOf runs the program on a file, which is the standard input if name is "-".
-func outcomeOf(t *testing.T, name string, input []byte, arg ...string) (o outcome) {
+// outcomeOf runs the program on a file, which is the standard input if name is "-", with so many workers.
+func outcomeOf(t *testing.T, workers int, name string, input []byte, arg ...string) (o outcome) {
 	t.Helper()
 	cmd := exec.Command("tundump", arg...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=7") // more workers than are needed
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", workers))
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
 	if name == "-" {
@@ -155,8 +156,10 @@ func TestAhead(t *testing.T) {
 		t.Run(c.input+" "+c.arg, func(t *testing.T) {
 			name := filepath.Join(dir, c.input)
 			words := strings.Fields(c.arg)
-			fast := outcomeOf(t, name, nil, append([]string{"-r", name}, words...)...)
-			slow := outcomeOf(t, "-", inputs[c.input], append([]string{"-r", "-"}, words...)...)
+			slow := outcomeOf(t, 2, "-", inputs[c.input], append([]string{"-r", "-"}, words...)...)
+			alone := outcomeOf(t, 1, name, nil, append([]string{"-r", name}, words...)...)
+			alone.compare(t, slow)
+			fast := outcomeOf(t, 7, name, nil, append([]string{"-r", name}, words...)...) // more than are needed
 			fast.compare(t, slow)
 			if strings.Contains(fast.errors, "later fragment") {
 				late++
@@ -169,6 +172,36 @@ func TestAhead(t *testing.T) {
 	}
 	if late == 0 || statuses[done] < 10 || statuses[failed] < 4 {
 		t.Errorf("fragments came too late in %d cases, exit statuses %v: the test says little", late, statuses)
+	}
+}
+
+// TestAheadInput reads a file as standard input, from where somebody else has left off, and leaves it at its end.
+func TestAheadInput(t *testing.T) {
+	content := aheadFile(t, 1006)
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, append(make([]byte, 12345), content...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(12345, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	arg := []string{"-r", "-", "-w", "out.pcapng", "inner", "host", "10.0.0.1"}
+	cmd := exec.Command("tundump", arg...)
+	cmd.Dir, cmd.Stdin = t.TempDir(), file
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	slow := outcomeOf(t, 2, "-", content, arg...)
+	if got := folder(t, cmd.Dir)["out.pcapng"]; !bytes.Equal(got, slow.files["out.pcapng"]) || len(got) < 10_000 {
+		t.Errorf("%d bytes, from a pipe %d, or others", len(got), len(slow.files["out.pcapng"]))
+	}
+	if at, err := file.Seek(0, io.SeekCurrent); err != nil || at != int64(12345+len(content)) {
+		t.Errorf("the input is left at %d of %d: %v", at, 12345+len(content), err)
 	}
 }
 
@@ -202,7 +235,7 @@ func TestAheadFiles(t *testing.T) {
 		if err := os.WriteFile(list, []byte(strings.Join(names, "\n")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		o := outcomeOf(t, dir, nil, "-V", list, "-w", "out.pcapng", "inner", "host", "10.0.0.1")
+		o := outcomeOf(t, 3, dir, nil, "-V", list, "-w", "out.pcapng", "inner", "host", "10.0.0.1")
 		o.errors = strings.ReplaceAll(o.errors, ".gz", "")
 		return o
 	}
