@@ -294,9 +294,10 @@ func (s *session) copy(ctx context.Context, src capture.Source, out *output) (n 
 	defer func() { s.captured.Store(c.copied) }()
 	ready, _ := src.(capture.Readier)
 	take := c.take
+	var p capture.Packet // outside of the loop: c.put lets it escape
 	for {
 		s.captured.Store(c.copied)
-		p, err := src.Next(wait)
+		p, err = src.Next(wait)
 		if wait != ctx && errors.Is(err, context.DeadlineExceeded) {
 			cancel()
 			wait = ctx
