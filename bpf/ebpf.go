@@ -66,12 +66,13 @@ type emitter struct {
 	prog    *ir.Prog
 	maps    Maps
 	snapLen uint32
-	forgets bool  // whether to hide what is known where ways join
-	tap     *tap  // nil for a socket filter
-	reads   reads // of a shortcut, else 0
-	rejects bool  // whether that has been seen to reject
-	left    bool  // and there is code for it
-	*unit         // the function at hand
+	forgets bool     // whether to hide what is known where ways join
+	tap     *tap     // nil for a socket filter
+	reads   reads    // of a shortcut, else 0
+	short   *emitter // the shortcut, nil if there is none
+	rejects bool     // whether that has been seen to reject
+	left    bool     // and there is code for it
+	*unit            // the function at hand
 }
 
 // EBPF returns the program as eBPF for a socket filter (BPF_PROG_TYPE_SOCKET_FILTER),
@@ -111,9 +112,14 @@ func emit(p *ir.Prog, snapLen uint32, maps Maps, f form, t *tap) (asm.Instructio
 	e := &emitter{prog: p, maps: maps, snapLen: snapLen, tap: t}
 	e.blur = (len(p.Heads) > 0 || len(p.Blocks) > 64) && usesBytes(p)
 	e.forgets = f == forgetful && e.blur
+	short := make(chan *emitter, 1)
+	go func() { short <- e.shortcut() }() // it takes longer than all the rest
 	// What is called first, for its exits to be known.
 	all := make([]asm.Instructions, len(units))
 	for n, u := range slices.Backward(units) {
+		if !u.called() {
+			e.short = <-short
+		}
 		code := e.function(u)
 		if err := check(code); err != nil {
 			return nil, err

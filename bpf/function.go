@@ -265,7 +265,7 @@ func (e *emitter) function(u *unit) asm.Instructions {
 	e.unit, e.out, e.slow, e.place = u, nil, nil, [ir.NRegs]asm.Register{}
 	e.assign()
 	if !u.called() {
-		short := e.shortcut()
+		short := e.short
 		apart := short != nil && short.apart()
 		first, name := asm.Mov.Reg(ctx, asm.R1), "tundump"
 		if apart {

@@ -50,6 +50,7 @@ type filters struct {
 	taps    bool // the kernel has them at tcx, not in sockets
 	sets    *filter.Sets
 	memory  *memory
+	kernel  func() *bpf.Kernel // see kernel
 
 	mu       sync.Mutex // for what follows
 	programs map[kind]*ir.Prog
@@ -61,7 +62,7 @@ type filters struct {
 
 func newFilters(text string, snapLen uint32, options func(kind) filter.Options, m *memory) *filters {
 	return &filters{
-		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m,
+		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m, kernel: sync.OnceValue(kernel),
 		programs: map[kind]*ir.Prog{}, matchers: map[kind]*ir.Matcher{}, loaded: map[kind]*bpf.Filter{},
 		failed: map[kind]error{},
 	}
@@ -154,10 +155,15 @@ func (f *filters) begin(in capture.Interface) {
 			f.failed[k] = err
 		}
 	}()
-	// While it is compiled we make the memory that it will need, in all likelihood.
+	// While it is compiled we make the memory that it will need, in all likelihood, and see what
+	// the kernel lets it do.
 	opt := f.options(k)
-	if opt.Fragments == filter.FollowAll || opt.Fragments == filter.FollowTunnels && filter.UsesTunnels(f.text, opt) {
+	tunnels := filter.UsesTunnels(f.text, opt)
+	if opt.Fragments == filter.FollowAll || opt.Fragments == filter.FollowTunnels && tunnels {
 		_, _ = f.memory.live() // intoKernel comes to the same error
+	}
+	if tunnels && !f.taps {
+		f.kernel()
 	}
 }
 
@@ -183,11 +189,11 @@ func (f *filters) intoKernel(k kind) (*bpf.Filter, error) {
 	if f.taps {
 		b, err = bpf.LoadTaps(p, fragments)
 	} else {
-		var k *bpf.Kernel
+		var here *bpf.Kernel
 		if p.Likely != nil { // else it makes no difference
-			k = kernel()
+			here = f.kernel()
 		}
-		b, err = bpf.Load(p, f.snapLen, fragments, k)
+		b, err = bpf.Load(p, f.snapLen, fragments, here)
 	}
 	if err != nil {
 		return nil, err
