@@ -79,7 +79,7 @@ func (b *bench) startUp() error {
 }
 
 // memoryBesideRing returns the most memory that a process has had, but for what it has mapped of
-// sockets, in bytes. The kernel starts to count it anew when a process runs another program, so
+// sockets and of eBPF maps, as which tcx has its ring, in bytes. The kernel starts to count it anew when a process runs another program, so
 // that it is not that of the parent, as ru_maxrss is.
 func memoryBesideRing(pid int) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -100,7 +100,7 @@ func memoryBesideRing(pid int) (float64, error) {
 	inRing := false
 	for line := range strings.Lines(string(smaps)) {
 		if name, _, _ := strings.Cut(line, " "); !strings.HasSuffix(name, ":") { // a mapping begins
-			inRing = strings.Contains(line, "socket:")
+			inRing = strings.Contains(line, "socket:") || strings.Contains(line, "bpf-map")
 		}
 		var kib float64
 		if n, _ := fmt.Sscanf(line, "Rss: %f kB", &kib); n == 1 && inRing {
