@@ -443,7 +443,28 @@ func FuzzCompile(f *testing.F) {
 			}
 			return
 		}
-		p.Match(packet, ir.Meta{Len: uint32(len(packet))})
+		meta := ir.Meta{Len: uint32(len(packet))}
+		match := p.Match(packet, meta)
+		if p.Likely == nil {
+			return
+		}
+		likely := p.Likely()
+		q := p.Shortcut(likely, 120, func(ir.Block) bool { return true })
+		if q == nil {
+			return
+		}
+		if err := q.Verify(); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if got, sure := q.Sure(packet, meta); sure && got != match {
+			t.Fatalf("%q: the shortcut says %v, Match says %v\n%v", text, got, match, q)
+		}
+		for _, l := range likely {
+			meta := ir.Meta{Len: uint32(len(l.Data))}
+			if got, sure := q.Sure(l.Data, meta); sure && got != p.Match(l.Data, meta) {
+				t.Fatalf("%q on %x: the shortcut says %v, Match does not\n%v", text, l.Data, got, q)
+			}
+		}
 	})
 }
 
