@@ -247,12 +247,16 @@ func (s *session) runFor(path string) {
 		if err == nil {
 			err = cmd.Start()
 		}
-		s.starting.Done()
-		if err == nil {
-			err = cmd.Wait()
-		}
+		failed := func(err error) { report(s.std.err, fmt.Errorf("%s %s: %w", s.opt.FileCommand, path, err)) }
 		if err != nil {
-			report(s.std.err, fmt.Errorf("%s %s: %w", s.opt.FileCommand, path, err))
+			failed(err) // before we end, if that is what we are about to do
+		}
+		s.starting.Done()
+		if err != nil {
+			return
+		}
+		if err := cmd.Wait(); err != nil {
+			failed(err)
 		}
 	}()
 }
