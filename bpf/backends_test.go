@@ -271,7 +271,7 @@ func TestBackends(t *testing.T) {
 	if inPlace < 20 && os.Geteuid() == 0 && readsInPlace(t) != nil {
 		t.Errorf("only %d programs that read in place", inPlace)
 	}
-	t.Logf("%d packets, %d matched; %d programs as classic BPF, %d with loops, up to %d blocks", total, matched, classics, looped, longest)
+	t.Logf("%d packets, %d matched; %d programs as classic BPF, %d that read in place, %d with loops, up to %d blocks", total, matched, classics, inPlace, looped, longest)
 }
 
 // TestBackendsFar has loads behind the header area and jumps that are too far for

@@ -32,7 +32,7 @@ func (e *emitter) shortcut() *emitter {
 		t := e.maps.tables[halfOf(b)]
 		return t.kind == array || t.kind == bucket // others need the area
 	})
-	if q == nil || q.Verify() != nil {
+	if q == nil || q.Verify() != nil { // the program alone is right, too
 		return nil
 	}
 	s := &emitter{prog: q, maps: e.maps, snapLen: e.snapLen, tap: e.tap}

@@ -178,7 +178,7 @@ func (s *shortcut) step(n *node, v visit) {
 		switch y := value(i.B); {
 		case i.Op == Load:
 			at := x + i.B.Imm
-			if uint64(at)+uint64(i.Size) > uint64(len(s.packet.Data)) {
+			if _, constant := s.g.Const(a); !constant || uint64(at)+uint64(i.Size) > uint64(len(s.packet.Data)) {
 				return // it cannot be, but for a packet that went a way that was not its own
 			}
 			a, x = s.g.load(i.Size, a, i.B.Imm), 0
@@ -211,6 +211,9 @@ func (s *shortcut) step(n *node, v visit) {
 		n.test, n.yes = test{cond: Always}, s.to(b.True, 0, regs, vals)
 		return
 	case Again:
+		if _, constant := s.g.Const(a); !constant {
+			return
+		}
 		n.test = test{cond: Always}
 		if x >= b.B.Imm {
 			n.yes = s.to(b.False, 0, regs, vals)
