@@ -20,8 +20,7 @@ import (
 // one, which the kernel translates when it is attached.
 type Filter struct {
 	prog    *ebpf.Program
-	tapped  *ir.Prog // what Tap makes programs of, nil for a socket filter
-	taps    []*ebpf.Program
+	tapped  *tapped // nil for a socket filter
 	area    *ebpf.Map
 	tables  map[half]*table
 	shared  *Fragments
@@ -214,8 +213,10 @@ func (f *Filter) Close() error {
 	if f.prog != nil {
 		errs = append(errs, f.prog.Close())
 	}
-	for _, prog := range f.taps {
-		errs = append(errs, prog.Close())
+	if f.tapped != nil {
+		for _, prog := range f.tapped.progs {
+			errs = append(errs, prog.Close())
+		}
 	}
 	return errors.Join(append(errs, f.closeMaps())...)
 }

@@ -3,6 +3,8 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -15,9 +17,8 @@ import (
 // no judge of packets but looks at them as they pass, and it can read the packet itself, as far
 // as that is in one piece: there is no header area. What lies behind is loaded by LD_ABS and LD_IND.
 type tap struct {
-	outgoing bool             // whether it is for packets that are sent
-	output   asm.Instructions // see Filter.Tap
-	near     int32            // the largest register that packets are read at without a call
+	outgoing bool  // whether it is for packets that are sent
+	near     int32 // the largest register that packets are read at without a call
 }
 
 // near is well below what the verifier lets a program add to a pointer to a packet (MAX_PACKET_OFF),
@@ -36,29 +37,52 @@ const (
 // LoadTaps makes a filter for tcx, of which Tap makes programs. It needs CAP_BPF and CAP_PERFMON,
 // and for Tap CAP_NET_ADMIN; there is no way to do without eBPF. A filter that follows fragments remembers
 // them in fragments, or in memory of its own if that is nil.
-func LoadTaps(p *ir.Prog, fragments *Fragments) (*Filter, error) {
+func LoadTaps(p *ir.Prog, fragments *Fragments) (*Filter, error) { return loadTaps(p, fragments, near) }
+
+func loadTaps(p *ir.Prog, fragments *Fragments, near int32) (*Filter, error) {
 	f, p, err := withMaps(p, fragments)
 	if err != nil {
 		return nil, err
 	}
-	f.tapped = p
+	f.tapped = &tapped{}
+	if f.tapped.in, err = emit(p, 0, f.maps(), functions, &tap{false, near}); err == nil {
+		f.tapped.out = f.tapped.in
+		if readsType(p) {
+			f.tapped.out, err = emit(p, 0, f.maps(), functions, &tap{true, near})
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.closeMaps())
+	}
 	return f, nil
+}
+
+// tapped is what Tap makes programs of, but for their output, and those that it has made.
+type tapped struct {
+	in, out asm.Instructions // for packets that come, and that go
+
+	mu    sync.Mutex // for what follows, and the size of the filter
+	progs []*ebpf.Program
+}
+
+// readsType reports whether the program is another one for packets that go.
+func readsType(p *ir.Prog) bool {
+	return slices.ContainsFunc(p.Blocks, func(b ir.Block) bool {
+		return slices.ContainsFunc(b.Code, func(i ir.Instr) bool { return i.Op == ir.LoadMeta && i.B.Imm == ir.MetaType })
+	})
 }
 
 // Tap loads a program for incoming or outgoing packets. It calls nobody but runs output for each packet
 // that the filter accepts, with the context in R6; output ends the program, and must return TCX_NEXT
 // for packets to go on. Its labels must not be those of the filter: "accept", "reject", or one
 // that ends with a digit. The programs of one filter look up the same sets, and are closed with it.
+// Several may be loaded at the same time.
 func (f *Filter) Tap(outgoing bool, output asm.Instructions) (*ebpf.Program, error) {
-	prog, err := f.tap(tap{outgoing, output, near})
-	if err == nil {
-		f.taps = append(f.taps, prog)
+	code := f.tapped.in
+	if outgoing {
+		code = f.tapped.out
 	}
-	return prog, err
-}
-
-func (f *Filter) tap(t tap) (*ebpf.Program, error) {
-	insns, err := emit(f.tapped, 0, f.maps(), functions, &t)
+	insns, err := withOutput(code, output)
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +93,31 @@ func (f *Filter) tap(t tap) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the program: %w", err)
 	}
+	f.tapped.mu.Lock()
+	defer f.tapped.mu.Unlock()
 	f.size = len(insns)
+	f.tapped.progs = append(f.tapped.progs, prog)
 	return prog, nil
 }
 
+// accepted is the label that an instruction refers to which stands for output. Programs have it once at most.
+const accepted = "output"
+
+// withOutput puts output into a program.
+func withOutput(code, output asm.Instructions) (asm.Instructions, error) {
+	at := slices.IndexFunc(code, func(i asm.Instruction) bool { return i.Reference() == accepted })
+	if at < 0 { // it accepts nothing
+		return code, nil
+	}
+	// The first instruction of output may have a label of its own.
+	first := asm.Mov.Imm(asm.R0, next).WithSymbol(code[at].Symbol())
+	all := slices.Concat(code[:at], asm.Instructions{first}, output, code[at+1:])
+	return all, check(all)
+}
+
 // ends returns what is done with packets that are rejected, and with those that are accepted.
-func (t *tap) ends() (rejected, accepted asm.Instructions) {
-	return asm.Instructions{asm.Mov.Imm(asm.R0, next), asm.Return()}, append(asm.Instructions{}, t.output...)
+func (t *tap) ends() (rejected, output asm.Instructions) {
+	return asm.Instructions{asm.Mov.Imm(asm.R0, next), asm.Return()}, asm.Instructions{asm.Ja.Label(accepted)}
 }
 
 // reach emits code that turns an offset in the packet, of 32 bits, into a pointer to what is end

@@ -69,17 +69,20 @@ func (b *backends) addTaps(t *testing.T, text string) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	f, err := LoadTaps(b.prog, nil)
-	if err != nil {
-		t.Fatalf("%s\n%+v", text, err)
-	}
-	defer f.Close()
 	b.taps = map[string]*tapRun{}
 	for what, reach := range map[string]int32{"tcx": near, "tcx with calls": 16} {
 		if reach != near && len(text)%4 > 0 {
 			continue
 		}
-		prog, err := f.tap(tap{false, sayAccepted(), reach})
+		f, err := loadTaps(b.prog, nil, reach)
+		if err != nil {
+			t.Fatalf("%s\n%+v", text, err)
+		}
+		defer f.Close()
+		prog, err := f.Tap(false, sayAccepted())
+		if err == nil {
+			prog, err = prog.Clone() // the other is the filter's
+		}
 		if err != nil {
 			t.Fatalf("%s\n%s: %+v", text, what, err)
 		}
@@ -108,11 +111,11 @@ func TestTapFragments(t *testing.T) {
 			t.Fatal(err)
 		}
 		for what, reach := range map[string]int32{"tcx": near, "tcx with calls": 16} {
-			f, err := LoadTaps(p, nil)
+			f, err := loadTaps(p, nil, reach)
 			if err != nil {
 				t.Fatalf("%s\n%+v", text, err)
 			}
-			prog, err := f.tap(tap{false, sayAccepted(), reach})
+			prog, err := f.Tap(false, sayAccepted())
 			if err != nil {
 				t.Fatalf("%s\n%+v", text, err)
 			}
@@ -132,7 +135,6 @@ func TestTapFragments(t *testing.T) {
 				t.Errorf("%s: %s counts %d late fragments, MatchFragments %d: %v", text, what, n, memory.Late(), err)
 			}
 			late += memory.Late()
-			prog.Close()
 			f.Close()
 		}
 	}

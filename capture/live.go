@@ -92,6 +92,19 @@ const (
 	DefaultBlockTimeout = 100 * time.Millisecond
 )
 
+// setDefaults replaces what was not said of options that all captures from interfaces have.
+func setDefaults(snapLen *uint32, bufferSize *int, namespaces *[]Namespace) {
+	if *snapLen == 0 || *snapLen > MaxSnapLen {
+		*snapLen = MaxSnapLen
+	}
+	if *bufferSize <= 0 {
+		*bufferSize = DefaultBufferSize
+	}
+	if len(*namespaces) == 0 {
+		*namespaces = []Namespace{{}} // the calling thread's
+	}
+}
+
 var (
 	// ErrInterfaceDown tells that an interface was set down. It stays part of the
 	// capture, which goes on by itself when the interface is up again.

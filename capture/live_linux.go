@@ -49,12 +49,7 @@ func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no interface to capture from")
 	}
-	if opt.SnapLen == 0 || opt.SnapLen > MaxSnapLen {
-		opt.SnapLen = MaxSnapLen
-	}
-	if opt.BufferSize <= 0 {
-		opt.BufferSize = DefaultBufferSize
-	}
+	setDefaults(&opt.SnapLen, &opt.BufferSize, &opt.Namespaces)
 	if opt.BlockTimeout <= 0 {
 		opt.BlockTimeout = DefaultBlockTimeout
 	}
@@ -82,10 +77,6 @@ func OpenLive(names []string, opt LiveOptions) (*Live, error) {
 // openAll opens the interfaces in all namespaces: first those that are named, then those that
 // match patterns.
 func (l *Live) openAll(names []string) error {
-	namespaces := l.opt.Namespaces
-	if len(namespaces) == 0 {
-		namespaces = []Namespace{{}}
-	}
 	var exact, patterns []string
 	for _, name := range names {
 		if IsPattern(name) {
@@ -94,7 +85,7 @@ func (l *Live) openAll(names []string) error {
 			exact = append(exact, name)
 		}
 	}
-	for _, n := range namespaces {
+	for _, n := range l.opt.Namespaces {
 		p, err := newPlace(n, patterns)
 		if err != nil {
 			return err

@@ -21,10 +21,14 @@ type TapOptions struct {
 	// packets wait for up to 10 ms.
 	Immediate bool
 	// Filter returns the program for one direction of one interface (BPF_PROG_TYPE_SCHED_CLS), which
-	// stays the caller's. It must run output for each packet that it accepts, with the context in R6, and
+	// stays the caller's. It is called for both at the same time. It must run output for each packet that it accepts, with the context in R6, and
 	// return TCX_NEXT for others, as output does. The labels of output start with "output".
 	// With no Filter, every packet is captured.
 	Filter TapFilter
+	// Prepare, if not nil, is told of an interface, by another goroutine, while the ring is made and programs are
+	// attached that do nothing yet: what Filter will return can be made meanwhile. Filter is called when all
+	// are prepared, and not if an interface cannot be opened.
+	Prepare func(iface Interface)
 	// Namespaces are where the interfaces are, each in all of them; none is the calling
 	// thread's network namespace. They need CAP_SYS_ADMIN.
 	Namespaces []Namespace

@@ -36,6 +36,7 @@ type Taps struct {
 	every      time.Duration // how often the ring is looked at
 	polls      []unix.PollFd
 	wake       *waker
+	preparing  sync.WaitGroup // while it is opened
 
 	stopped  atomic.Bool
 	draining bool // stopped, and no program runs any more
@@ -48,12 +49,13 @@ type Taps struct {
 // tapped is an interface with programs.
 type tapped struct {
 	*ring // a socket that receives nothing, for what becomes of the interface
-	links []tapLink
+	links []*tapLink
 }
 
+// tapLink is where the program for one direction is attached.
 type tapLink struct {
-	link.Link
-	outgoing bool
+	link.Link // nil if it is not yet
+	outgoing  bool
 }
 
 // OpenTaps starts to capture from the named interfaces, which are Ethernet and no patterns: from its
@@ -64,15 +66,7 @@ func OpenTaps(names []string, opt TapOptions) (*Taps, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no interface to capture from")
 	}
-	if opt.SnapLen == 0 || opt.SnapLen > MaxSnapLen {
-		opt.SnapLen = MaxSnapLen
-	}
-	if opt.BufferSize <= 0 {
-		opt.BufferSize = DefaultBufferSize
-	}
-	if len(opt.Namespaces) == 0 {
-		opt.Namespaces = []Namespace{{}}
-	}
+	setDefaults(&opt.SnapLen, &opt.BufferSize, &opt.Namespaces)
 	n := len(names) * len(opt.Namespaces)
 	if n > maxInterfaces {
 		return nil, fmt.Errorf("%d interfaces: %d are possible", n, maxInterfaces)
@@ -89,18 +83,49 @@ func OpenTaps(names []string, opt TapOptions) (*Taps, error) {
 	return t, nil
 }
 
-func (t *Taps) open(names []string, interfaces int) (err error) {
-	if err := t.maps.make(&t.opt, interfaces); err != nil {
+// open does at the same time what takes the kernel many milliseconds each: to make the ring, to check
+// the programs, and to attach one, for which ones that do nothing are enough.
+func (t *Taps) open(names []string, interfaces int) error {
+	made := make(chan error, 1)
+	go func() { made <- t.maps.make(&t.opt, interfaces) }()
+	err := t.findAll(names)
+	loaded := make(chan []tapChange, 1)
+	go func() {
+		var changes []tapChange
+		failed := <-made
+		if t.preparing.Wait(); failed == nil && err == nil {
+			changes = t.load(t.opt.Filter)
+		}
+		made <- failed
+		loaded <- changes
+	}()
+	if err == nil {
+		err = t.attachAll()
+	}
+	changes := <-loaded
+	defer t.loaded(t.opt.Filter, changes)
+	if err := <-made; err != nil {
 		return noTaps(fmt.Errorf("making a map: %w", err))
 	}
-	size := int(t.maps.packets.MaxEntries())
-	if t.records, err = mapRingBuffer(t.maps.packets.FD(), size); err != nil {
-		return fmt.Errorf("mapping the ring buffer: %w", err)
-	}
-	t.every = readEvery(size)
-	if err := t.readClocks(); err != nil {
+	if err != nil {
 		return err
 	}
+	if err := replace(changes); err != nil {
+		return err
+	}
+	t.every = readEvery(int(t.maps.packets.MaxEntries()))
+	for _, tap := range t.taps {
+		t.polls = append(t.polls, unix.PollFd{Fd: int32(tap.fd)})
+	}
+	t.polls = append(t.polls, t.wake.poll())
+	if t.opt.Immediate {
+		t.polls = append(t.polls, unix.PollFd{Fd: int32(t.maps.packets.FD()), Events: unix.POLLIN})
+	}
+	return t.readClocks()
+}
+
+// findAll looks up the interfaces in all namespaces.
+func (t *Taps) findAll(names []string) error {
 	for _, n := range t.opt.Namespaces {
 		p, err := newPlace(n, nil)
 		if err != nil {
@@ -108,17 +133,25 @@ func (t *Taps) open(names []string, interfaces int) (err error) {
 		}
 		t.places = append(t.places, p)
 		for _, name := range names {
-			if err := p.ns.do(func() error { return t.attach(name, p) }); err != nil {
+			if err := p.ns.do(func() error { return t.find(name, p) }); err != nil {
 				return fmt.Errorf("%s: %w", p.interfaceName(name), err)
 			}
 		}
 	}
-	for _, tap := range t.taps {
-		t.polls = append(t.polls, unix.PollFd{Fd: int32(tap.fd)})
+	return nil
+}
+
+// attachAll attaches a program that does nothing to all interfaces.
+func (t *Taps) attachAll() error {
+	idle, err := newTap(asm.Instructions{asm.Mov.Imm(asm.R0, tcxNext), asm.Return()})
+	if err != nil {
+		return noTaps(err)
 	}
-	t.polls = append(t.polls, t.wake.poll())
-	if t.opt.Immediate {
-		t.polls = append(t.polls, unix.PollFd{Fd: int32(t.maps.packets.FD()), Events: unix.POLLIN})
+	defer idle.Close() // the links keep it
+	for _, tap := range t.taps {
+		if err := tap.place.ns.do(func() error { return tap.attach(idle) }); err != nil {
+			return fmt.Errorf("%s: %w", tap.iface.Name, noTaps(err))
+		}
 	}
 	return nil
 }
@@ -138,8 +171,8 @@ func readEvery(size int) time.Duration {
 	return min(max(time.Duration(size/2)*time.Second/bytesPerSecond, time.Millisecond), 10*time.Millisecond)
 }
 
-// attach attaches programs to an interface of the calling thread's network namespace.
-func (t *Taps) attach(name string, p *place) error {
+// find looks up an interface of the calling thread's network namespace, and opens its socket.
+func (t *Taps) find(name string, p *place) error {
 	dev, linkType, _, err := lookUp(name)
 	if err != nil {
 		return err
@@ -151,7 +184,10 @@ func (t *Taps) attach(name string, p *place) error {
 	if linkType != linkEthernet {
 		return errors.New("of its kind of interface tcx does not show what a packet socket does: only Ethernet can be captured there")
 	}
-	tap := &tapped{ring: &ring{ifindex: dev.Attrs().Index, iface: iface, index: len(t.taps), barrier: -1}}
+	if t.opt.Prepare != nil {
+		t.preparing.Go(func() { t.opt.Prepare(iface) })
+	}
+	tap := &tapped{ring: &ring{ifindex: dev.Attrs().Index, iface: iface, place: p, index: len(t.taps), barrier: -1}}
 	loopback := dev.Attrs().Flags&net.FlagLoopback != 0
 	if tap.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return noTaps(fmt.Errorf("opening a packet socket: %w", err))
@@ -160,14 +196,12 @@ func (t *Taps) attach(name string, p *place) error {
 	if err := tap.watch(t.opt.Promiscuous && !loopback); err != nil {
 		return err
 	}
+	if t.opt.Direction != DirectionOut {
+		tap.links = append(tap.links, &tapLink{})
+	}
 	// On a loopback interface each packet passes twice, out and in; like libpcap we take the second.
-	for _, outgoing := range []bool{false, true} {
-		if outgoing && (loopback || t.opt.Direction == DirectionIn) || !outgoing && t.opt.Direction == DirectionOut {
-			continue
-		}
-		if err := t.link(tap, outgoing); err != nil {
-			return noTaps(err)
-		}
+	if t.opt.Direction != DirectionIn && !loopback {
+		tap.links = append(tap.links, &tapLink{outgoing: true})
 	}
 	return nil
 }
@@ -188,25 +222,21 @@ func (r *ring) watch(promiscuous bool) error {
 	return r.bound()
 }
 
-// link attaches the program for one direction: in front of others that might drop what comes, and
-// behind those that might drop what goes.
-func (t *Taps) link(tap *tapped, outgoing bool) error {
-	prog, err := t.program(t.opt.Filter, tap, outgoing)
-	if err != nil {
-		return err
+// attach attaches a program in each direction: in front of others that might drop what comes, and
+// behind those that might drop what goes. Each time the kernel waits until all its CPUs have seen that
+// (tcx_entry_sync in tcx_link_prog_attach, kernel/bpf/tcx.c), as it does not when a program is replaced.
+func (tap *tapped) attach(prog *ebpf.Program) error {
+	for _, l := range tap.links {
+		o := link.TCXOptions{Interface: tap.ifindex, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: link.Head()}
+		if l.outgoing {
+			o.Attach, o.Anchor = ebpf.AttachTCXEgress, link.Tail()
+		}
+		var err error
+		if l.Link, err = link.AttachTCX(o); err != nil {
+			l.Link = nil
+			return fmt.Errorf("attaching a program: %w", err)
+		}
 	}
-	if t.opt.Filter == nil {
-		defer prog.Close() // the link keeps it
-	}
-	o := link.TCXOptions{Interface: tap.ifindex, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: link.Head()}
-	if outgoing {
-		o.Attach, o.Anchor = ebpf.AttachTCXEgress, link.Tail()
-	}
-	l, err := link.AttachTCX(o)
-	if err != nil {
-		return fmt.Errorf("attaching a program: %w", err)
-	}
-	tap.links = append(tap.links, tapLink{l, outgoing})
 	return nil
 }
 
@@ -221,11 +251,66 @@ func (t *Taps) program(filter TapFilter, tap *tapped, outgoing bool) (*ebpf.Prog
 		return prog, nil
 	}
 	all := append(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, output...)
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SchedCLS, Instructions: all, License: "Apache-2.0"})
+	return newTap(all)
+}
+
+// newTap loads a program for tcx.
+func newTap(insns asm.Instructions) (*ebpf.Program, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "tundump", Type: ebpf.SchedCLS, Instructions: insns, License: "Apache-2.0"})
 	if err != nil {
 		return nil, fmt.Errorf("loading a program: %w", err)
 	}
 	return prog, nil
+}
+
+// tapChange is a program that is to take the place of another.
+type tapChange struct {
+	tap  *tapped
+	link *tapLink
+	prog *ebpf.Program
+	err  error // why there is none
+}
+
+// load makes a program for each direction of all interfaces. The kernel checks those of an interface one
+// beside the other.
+func (t *Taps) load(filter TapFilter) (changes []tapChange) {
+	for _, tap := range t.taps {
+		first := len(changes)
+		for _, l := range tap.links {
+			changes = append(changes, tapChange{tap: tap, link: l})
+		}
+		var loading sync.WaitGroup
+		for i := range changes[first:] {
+			c := &changes[first+i]
+			loading.Go(func() { c.prog, c.err = t.program(filter, tap, c.link.outgoing) })
+		}
+		loading.Wait()
+	}
+	return changes
+}
+
+// loaded lets go of the programs that load has made, unless they are those of a filter. Links keep theirs.
+func (t *Taps) loaded(filter TapFilter, changes []tapChange) {
+	for _, c := range changes {
+		if filter == nil && c.prog != nil {
+			c.prog.Close()
+		}
+	}
+}
+
+// replace makes all changes, or none if one cannot be made.
+func replace(changes []tapChange) error {
+	for _, c := range changes {
+		if c.err != nil {
+			return fmt.Errorf("%s: %w", c.tap.iface.Name, noTaps(c.err))
+		}
+	}
+	for _, c := range changes {
+		if err := c.link.Update(c.prog); err != nil && !errors.Is(err, unix.ENOLINK) { // the interface is gone
+			return fmt.Errorf("%s: replacing a program: %w", c.tap.iface.Name, noTaps(err))
+		}
+	}
+	return nil
 }
 
 // Interfaces returns the interfaces in the order in which OpenTaps was given them.
@@ -243,6 +328,11 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 		}
 		if !t.draining && t.stopped.Load() {
 			if err := t.quiesce(); err != nil {
+				return Packet{}, err
+			}
+		}
+		if t.records == nil {
+			if err := t.mapRecords(); err != nil {
 				return Packet{}, err
 			}
 		}
@@ -269,10 +359,18 @@ func (t *Taps) Next(ctx context.Context) (Packet, error) {
 	}
 }
 
+// mapRecords lets us read the ring. For 64 MiB the kernel takes 5 ms, and programs write to it already.
+func (t *Taps) mapRecords() (err error) {
+	if t.records, err = mapRingBuffer(t.maps.packets.FD(), int(t.maps.packets.MaxEntries())); err != nil {
+		return fmt.Errorf("mapping the ring buffer: %w", err)
+	}
+	return nil
+}
+
 // Ready calls take with the packets that the next calls of Next would return, as far as they are there
 // already.
 func (t *Taps) Ready(take func(*Packet) error) error {
-	for n := 0; n < readyAtMost && t.records.waiting(); n++ {
+	for n := 0; n < readyAtMost && t.records != nil && t.records.waiting(); n++ {
 		if t.records.read() > len(t.records.data)/16 { // large packets; there must be room for more
 			t.records.release()
 		}
@@ -376,6 +474,9 @@ func (t *Taps) detach(tap *tapped) error {
 func (tap *tapped) unlink() error {
 	var errs []error
 	for _, l := range tap.links {
+		if l.Link == nil {
+			continue
+		}
 		if err := l.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: detaching a program: %w", tap.iface.Name, err))
 		}
@@ -393,28 +494,9 @@ func (t *Taps) SetFilter(filter TapFilter) error {
 	if t.closed {
 		return net.ErrClosed
 	}
-	// All are made before the first one is replaced: what goes wrong, goes wrong here.
-	var replace []func() error
-	for _, tap := range t.taps {
-		for _, l := range tap.links {
-			prog, err := t.program(filter, tap, l.outgoing)
-			if err != nil {
-				return fmt.Errorf("%s: replacing the filter: %w", tap.iface.Name, err)
-			}
-			replace = append(replace, func() error {
-				if err := l.Update(prog); err != nil && !errors.Is(err, unix.ENOLINK) { // the interface is gone
-					return fmt.Errorf("%s: replacing the filter: %w", tap.iface.Name, err)
-				}
-				return nil
-			})
-		}
-	}
-	for _, f := range replace {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
+	changes := t.load(filter)
+	defer t.loaded(filter, changes)
+	return replace(changes)
 }
 
 // Stop ends the capture: Next returns what had passed the filters until now, and

@@ -72,6 +72,9 @@ func (m *tapMaps) close() error {
 	return errors.Join(errs...)
 }
 
+// tcxNext is what a program returns to let a packet go on (TCX_NEXT).
+const tcxNext = -1
+
 // output returns what a program does with a packet that it has accepted: it counts it, and writes
 // a record. (bpf_ringbuf_reserve takes no size that is not known before; so it is made in
 // the scratch memory.)
@@ -83,7 +86,6 @@ func (t *Taps) output(index int, outgoing bool) asm.Instructions {
 		skbVLANTCI     = 24
 		skbVLANProto   = 28
 	)
-	const tcxNext = -1
 	direction := DirectionIn
 	if outgoing {
 		direction = DirectionOut

@@ -41,7 +41,7 @@ func (s *session) openLive(names []string) (liveSource, error) {
 		Namespaces: live.Namespaces, Direction: live.Direction, Accept: live.Accept, OnDown: live.OnDown,
 	}
 	if strings.TrimSpace(s.opt.Expression) != "" {
-		opt.Filter = s.filters.tap
+		opt.Filter, opt.Prepare = s.filters.tap, live.Prepare
 	}
 	t, err := capture.OpenTaps(names, opt)
 	if errors.Is(err, capture.ErrNoTaps) {

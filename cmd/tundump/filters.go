@@ -217,9 +217,7 @@ func (f *filters) tap(in capture.Interface, outgoing bool, output asm.Instructio
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return b.Tap(outgoing, output)
+	return b.Tap(outgoing, output) // several at a time
 }
 
 // loadedFor returns what load has returned for an interface, nil if it has not.
