@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ func (f *filters) kindOf(in capture.Interface) kind {
 // filters are what one expression comes to for each kind of interface, with the files of its
 // sets as they were when they were first read.
 type filters struct {
+	ctx     context.Context // ends what waits for the files of sets
 	text    string
 	options func(kind) filter.Options // but for Sets
 	snapLen uint32
@@ -60,22 +62,13 @@ type filters struct {
 	closed   bool
 }
 
-func newFilters(text string, snapLen uint32, options func(kind) filter.Options, m *memory) *filters {
+func newFilters(ctx context.Context, text string, snapLen uint32, options func(kind) filter.Options, m *memory) *filters {
+	open := func(name string) (io.ReadCloser, error) { return openSet(ctx, name) }
 	return &filters{
-		text: text, options: options, snapLen: snapLen, sets: filter.NewSets(openSet), memory: m, kernel: sync.OnceValue(kernel),
+		ctx: ctx, text: text, options: options, snapLen: snapLen, sets: filter.NewSets(open), memory: m, kernel: sync.OnceValue(kernel),
 		programs: map[kind]*ir.Prog{}, matchers: map[kind]*ir.Matcher{}, loaded: map[kind]*bpf.Filter{},
 		failed: map[kind]error{},
 	}
-}
-
-// openSet opens the file of a set, "in @FILE".
-func openSet(name string) (io.ReadCloser, error) {
-	f, err := os.Open(name)
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return nil, path.Err // who asked knows the name
-	}
-	return f, err
 }
 
 // check returns what is wrong with the expression, wherever packets will come from.
@@ -244,7 +237,7 @@ func (f *filters) close() {
 // again returns filters for the same kinds of interfaces with the files of the sets read again: all
 // is in the kernel. If anything is wrong, it is an error.
 func (f *filters) again() (*filters, error) {
-	next := newFilters(f.text, f.snapLen, f.options, f.memory)
+	next := newFilters(f.ctx, f.text, f.snapLen, f.options, f.memory)
 	next.taps = f.taps
 	f.mu.Lock()
 	kinds := map[kind]bool{} // whether it is eBPF

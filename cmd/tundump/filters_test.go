@@ -36,7 +36,7 @@ func TestFiltersBegin(t *testing.T) {
 		m = &memory{}
 		s := &session{ctx: t.Context(), opt: Options{Depth: 3, Fragments: filter.FollowTunnels, Interfaces: []string{"eth1"}}}
 		s.tunnels = func() tunnels { return newTunnels(header.DefaultPorts(), false) }
-		f := newFilters(text, capture.MaxSnapLen, s.filterOptions, m)
+		f := newFilters(t.Context(), text, capture.MaxSnapLen, s.filterOptions, m)
 		f.begin(eth1)
 		return f
 	}

@@ -42,7 +42,7 @@ func TestKernel(t *testing.T) {
 		says[inPlace] = b.String()
 		b.Close()
 	}
-	f := newFilters(text, snapLen, func(kind) filter.Options { return opt }, &memory{})
+	f := newFilters(t.Context(), text, snapLen, func(kind) filter.Options { return opt }, &memory{})
 	defer f.close()
 	b, err := f.load(kind{link: header.LinkEthernet})
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter/header"
 	"github.com/tundump/tundump/filter/stack"
 )
@@ -355,14 +354,11 @@ func offsetFile(ctx context.Context, std stdio, table *header.Table, opt offsetO
 
 // stacksOf counts the stacks in a file.
 func stacksOf(ctx context.Context, stdin *os.File, table *header.Table, name string) (info fileInfo, err error) {
-	var f *capture.File
-	if name == "-" {
-		if f, err = capture.NewFile(stdin); err != nil {
-			return info, fmt.Errorf("reading the standard input: %w", err)
-		}
-	} else if f, err = capture.OpenFile(name); err != nil {
+	f, file, err := openFile(ctx, stdin, name)
+	if err != nil {
 		return info, err
 	}
+	defer file.Close()
 	defer f.Close()
 	index := map[string]int{}
 	var layers []header.Layer

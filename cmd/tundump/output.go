@@ -72,7 +72,7 @@ func (o *output) create(interfaces []capture.Interface) error {
 	if !stdout {
 		err := o.s.notRead(path)
 		if err == nil {
-			to, err = o.s.privileges.createFile(path)
+			to, err = o.s.createFile(path)
 		}
 		if err != nil {
 			return err

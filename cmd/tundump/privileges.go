@@ -104,15 +104,34 @@ func (p *privileges) set(creating bool) error {
 	return set.SetProc()
 }
 
+// createFile creates a file. A pipe waits for its reader, until the user wants no more.
+func (s *session) createFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return s.privileges.createFile(path)
+	}
+	f, err := awaited(s.ctx, func() (*os.File, error) { return s.privileges.createFile(path) })
+	if errors.Is(err, errInterrupted) {
+		return nil, fmt.Errorf("%s: %w before anybody read it", path, err)
+	}
+	return f, err
+}
+
+// create is os.Create, but for reading: who had both ends of a pipe would not notice that its reader is gone, or was
+// never there.
+func create(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+}
+
 // createFile creates a file, with what rights to do so are left.
 func (p *privileges) createFile(path string) (*os.File, error) {
 	if p == nil || len(p.create) == 0 {
-		return os.Create(path)
+		return create(path)
 	}
 	if err := p.set(true); err != nil {
 		return nil, fmt.Errorf("taking the right to create files: %w", err)
 	}
-	f, err := os.Create(path)
+	f, err := create(path)
 	if dropErr := p.set(false); dropErr != nil {
 		if err == nil {
 			f.Close()

@@ -16,7 +16,10 @@ import (
 
 // read reads capture files.
 func (s *session) read() error {
-	names, err := s.fileNames()
+	names, err := awaited(s.ctx, s.fileNames)
+	if errors.Is(err, errInterrupted) {
+		err = fmt.Errorf("option -V: %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -129,7 +132,7 @@ type files struct {
 // open opens the next file.
 func (f *files) open() error {
 	name := f.names[0]
-	src, file, err := f.s.openFile(name)
+	src, file, err := openFile(f.s.ctx, f.s.std.in, name)
 	if err != nil {
 		return err
 	}
@@ -272,34 +275,32 @@ func (f *files) closeFile() error {
 }
 
 // openFile opens a file to be read, and reads its start. That may be a pipe whose
-// writer takes his time, which only the end of the program interrupts.
-func (s *session) openFile(name string) (*capture.File, *os.File, error) {
-	file := s.std.in
-	if name != "-" {
-		var err error
-		if file, err = os.Open(name); err != nil {
-			return nil, nil, err
+// writer takes his time, which only the end of ctx interrupts.
+func openFile(ctx context.Context, stdin *os.File, name string) (*capture.File, *os.File, error) {
+	type opened struct {
+		src  *capture.File
+		file *os.File
+	}
+	o, err := awaited(ctx, func() (o opened, err error) {
+		o.file = stdin
+		if name != "-" {
+			if o.file, err = os.Open(name); err != nil {
+				return o, err
+			}
 		}
-	}
-	type result struct {
-		src *capture.File
-		err error
-	}
-	opened := make(chan result, 1)
-	go func() {
-		src, err := capture.NewFile(file)
-		opened <- result{src, err}
-	}()
-	select {
-	case r := <-opened:
-		if r.err != nil {
-			file.Close()
-			return nil, nil, fmt.Errorf("%s: %w", name, r.err)
+		if o.src, err = capture.NewFile(o.file); err != nil {
+			o.file.Close()
+			err = fmt.Errorf("%s: %w", name, err)
 		}
-		return r.src, file, nil
-	case <-s.ctx.Done():
-		return nil, nil, fmt.Errorf("%s: interrupted before anything came", name)
+		return o, err
+	})
+	if errors.Is(err, errInterrupted) {
+		err = fmt.Errorf("%s: %w before anything came", name, err)
 	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return o.src, o.file, nil
 }
 
 // notRead returns an error if path is one of the files that are read.

@@ -53,7 +53,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 		return wrong
 	}
 	if opt.ExpressionFile != "" {
-		if opt.Expression, err = readExpression(opt.ExpressionFile); err != nil {
+		if opt.Expression, err = readExpression(ctx, opt.ExpressionFile); err != nil {
 			return finish(std, err)
 		}
 	}

@@ -49,7 +49,7 @@ func newSession(ctx context.Context, std stdio, opt Options) *session {
 	if machine {
 		go s.tunnels() // while the capture is prepared: with many devices it takes a while
 	}
-	s.filters = newFilters(opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
+	s.filters = newFilters(ctx, opt.Expression, opt.SnapLen, s.filterOptions, &memory{})
 	s.filters.taps = opt.Engine == engineTCX
 	return s
 }
@@ -399,7 +399,7 @@ func (s *session) dump() error {
 		link, _ := header.LinkTypeOf(s.opt.LinkTypeName)
 		in.LinkType = uint32(link)
 	case s.opt.Read != "":
-		src, file, err := s.openFile(s.opt.Read)
+		src, file, err := openFile(s.ctx, s.std.in, s.opt.Read)
 		if err != nil {
 			return err
 		}
