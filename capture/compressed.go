@@ -65,7 +65,9 @@ func decompress(from io.Reader, deadline deadliner, open func(r io.Reader) (io.R
 		if err == io.EOF { // while it was opened
 			err = io.ErrUnexpectedEOF
 		}
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("the compressed data end in the middle: %w", io.ErrUnexpectedEOF)
+		} else if err != nil {
 			err = fmt.Errorf("decompressing: %w", err)
 		}
 		d.err = err

@@ -264,6 +264,9 @@ func (f *parser) cut(err error, begun bool, what string) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("the file ends in the middle of %s (packets before that: %d): %w", what, f.packets, io.ErrUnexpectedEOF)
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) { // of compressed data
+		return fmt.Errorf("%w (packets before that: %d)", err, f.packets)
+	}
 	return err
 }
 

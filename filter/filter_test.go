@@ -145,6 +145,7 @@ func TestErrors(t *testing.T) {
 		{"host 256.0.0.1", "256.0.0.1 is not an IPv4 address, at column 6"},
 		{"host 1.2.3.4.5", "1.2.3.4.5 is not an IPv4 address, at column 6"},
 		{"10.0.0.1", `unexpected "10.0.0.1": host, net, port, a protocol, inner, outer or another primitive should stand here, at column 1`},
+		{strings.Repeat("a", 1000), `unexpected "` + strings.Repeat("a", 64) + `"...: host, net, port, a protocol, inner, outer or another primitive should stand here, at column 1`},
 		{"tcp and", "the expression ends where a primitive such as host, port or tcp should stand, at column 8"},
 		{"(tcp", `the expression ends where ")", "and" or "or" should stand, at column 5`},
 		{"tcp)", `unexpected ")": and, or, or the end should stand here, at column 4`},

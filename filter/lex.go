@@ -51,6 +51,10 @@ func (t token) String() string {
 	if t.kind == end {
 		return "the end of the expression"
 	}
+	const longest = 64 // that is said, in bytes
+	if len(t.text) > longest {
+		return strconv.Quote(t.text[:longest]) + "..."
+	}
 	return strconv.Quote(t.text)
 }
 

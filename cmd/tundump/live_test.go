@@ -529,8 +529,9 @@ func TestLiveInterfaceGone(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	log := r.wait(failed)
-	if !regexp.MustCompile(`(?m)^tundump: eth1: .*removed`).MatchString(log) {
-		t.Errorf("nothing about the interface in\n%s", log)
+	told := regexp.MustCompile(`(?m)^tundump: eth1: .*removed$`).FindAllString(log, -1)
+	if len(told) != 1 || !strings.HasSuffix(log, "\ntundump: no interface is left\n") {
+		t.Errorf("not once about the interface, or nothing about the end, in\n%s", log)
 	}
 	if d := cmp.Diff(wantSequences(2, 3000), sequences(readCapture(t, file))); d != "" {
 		t.Errorf("packets (-want +got):\n%s", d)

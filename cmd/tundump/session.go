@@ -163,6 +163,9 @@ func (s *session) live() error {
 	n, err := s.copy(context.Background(), src, out) // after Stop there are still packets
 	served()
 	stop()
+	if errors.Is(err, capture.ErrInterfaceGone) { // which one OnDown has said
+		err = errors.New("no interface is left")
+	}
 
 	stats, statsErr := src.Stats()
 	err = errors.Join(err, statsErr, out.finish())
