@@ -180,10 +180,10 @@ func TestCompressedPipe(t *testing.T) {
 	if n == 0 {
 		t.Error("half of the file has no packets")
 	}
-	go func() {
+	go func(in *os.File) { // the variable will be another pipe's
 		_, _ = in.Write(packed[len(packed)/2:])
 		in.Close()
-	}()
+	}(in)
 	for err = nil; err == nil; n++ {
 		_, err = f.Next(context.Background())
 	}

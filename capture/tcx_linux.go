@@ -89,11 +89,12 @@ func (t *Taps) open(names []string, interfaces int) error {
 	made := make(chan error, 1)
 	go func() { made <- t.maps.make(&t.opt, interfaces) }()
 	err := t.findAll(names)
+	found := err == nil
 	loaded := make(chan []tapChange, 1)
 	go func() {
 		var changes []tapChange
 		failed := <-made
-		if t.preparing.Wait(); failed == nil && err == nil {
+		if t.preparing.Wait(); failed == nil && found {
 			changes = t.load(t.opt.Filter)
 		}
 		made <- failed
