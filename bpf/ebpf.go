@@ -281,6 +281,9 @@ func (e *emitter) assign() {
 	for _, inner := range e.calls {
 		uses[inner.counter] = 1 << 30
 	}
+	if e.reads != 0 {
+		uses[ir.Start] = 0 // see packetAt
+	}
 	order := make([]ir.Reg, ir.NRegs)
 	for r := range order {
 		order[r] = ir.Reg(r)
@@ -395,6 +398,10 @@ func (e *emitter) put(r ir.Reg, from asm.Register) {
 
 // instr emits one instruction. Registers hold 32 bits, zero-extended.
 func (e *emitter) instr(i ir.Instr) {
+	if e.reads != 0 && i.Dst == ir.Start {
+		e.move(i.B.Imm)
+		return
+	}
 	dst := e.target(i.Dst)
 	switch i.Op {
 	case ir.Mov:
@@ -463,9 +470,12 @@ func (e *emitter) load(i ir.Instr) {
 	case e.tap != nil && e.reads == 0:
 		e.loadDirect(i)
 		return
-	case i.A == ir.NoReg && off <= last:
+	case e.reads != 0:
 		start, _ := e.packetAt()
 		e.add(asm.LoadMem(dst, start, int16(off), size))
+		swap()
+	case i.A == ir.NoReg && off <= last:
+		e.add(asm.LoadMem(dst, area, int16(off), size))
 		swap()
 	case i.A == ir.NoReg:
 		e.add(e.packet(i.Dst, asm.LoadAbs(int32(off), size))...)

@@ -9,7 +9,7 @@ import (
 
 // A shortcut stands in front of the program: a short way through it for packets of the forms that are
 // most likely. Other packets, and those whose headers are not in one piece, go on to the program itself.
-// [ir.Prog.Shortcut] says what it is; all that it does is to read at constant offsets, which a program may
+// [ir.Prog.Shortcut] says what it is; all that it does is to read at constant offsets from where it is, which a program may
 // do in place if there is a way to (see Kernel and tap). Then it is the main function, with few registers to
 // save and no stack, and the program is a function that it calls, walk. Where there is no way it
 // reads the header area, and is in the function of the program.
@@ -28,7 +28,7 @@ func (e *emitter) shortcut() *emitter {
 	if e.prog.Likely == nil || e.tap != nil && e.tap.near < headSize {
 		return nil
 	}
-	q := e.prog.Shortcut(e.prog.Likely(), headSize, func(b ir.Block) bool {
+	q := e.prog.Shortcut(e.prog.Likely(), func(b ir.Block) bool {
 		t := e.maps.tables[halfOf(b)]
 		return t.kind == array || t.kind == bucket // others need the area
 	})
@@ -55,13 +55,13 @@ func (e *emitter) shortcut() *emitter {
 // apart reports whether it is a function of its own.
 func (e *emitter) apart() bool { return e.reads > inArea }
 
-// packetAt returns the register that points to the packet, and the one that has how many bytes of it may
-// be read, or where they end. What looks up sets leaves them alone.
+// packetAt returns the register that points to where the shortcut is in the packet, and the one that has how many bytes may
+// be read from there on, or where they end. What looks up sets leaves them alone.
 func (e *emitter) packetAt() (start, end asm.Register) {
 	if e.apart() {
 		return asm.R5, asm.R7
 	}
-	return area, asm.R8
+	return asm.R5, asm.R8
 }
 
 // free returns the registers that may have one of the program's.
@@ -70,7 +70,7 @@ func (e *emitter) free() []asm.Register {
 	case e.apart():
 		return []asm.Register{asm.R2, asm.R3, asm.R4, asm.R8, asm.R9}
 	case e.reads == inArea:
-		return []asm.Register{asm.R7, asm.R2, asm.R3, asm.R4, asm.R5}
+		return []asm.Register{asm.R7, asm.R2, asm.R3, asm.R4}
 	}
 	return []asm.Register{asm.R7, asm.R8, asm.R2, asm.R3, asm.R4, asm.R5}
 }
@@ -84,7 +84,23 @@ func (e *emitter) open() {
 	case inTap:
 		e.add(asm.LoadMem(start, ctx, skbData, asm.Word), asm.LoadMem(end, ctx, skbDataEnd, asm.Word))
 	case inArea:
-		e.add(asm.LoadMem(end, ctx, skbLen, asm.Word))
+		e.add(
+			asm.Mov.Reg(start, area),
+			asm.LoadMem(end, ctx, skbLen, asm.Word),
+			asm.JLE.Imm(end, headSize, "short.fits"),
+			asm.Mov.Imm(end, headSize),
+		)
+		e.mark("short.fits")
+	}
+}
+
+// move emits code that goes on in the packet. There are no instructions with [ir.Start] but this one, loads,
+// and Within.
+func (e *emitter) move(by uint32) {
+	start, end := e.packetAt()
+	e.add(asm.Add.Imm(start, int32(by)))
+	if e.reads != inTap {
+		e.add(asm.Sub.Imm(end, int32(by)))
 	}
 }
 

@@ -450,7 +450,7 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		likely := p.Likely()
-		q := p.Shortcut(likely, 120, func(ir.Block) bool { return true })
+		q := p.Shortcut(likely, func(ir.Block) bool { return true })
 		if q == nil {
 			return
 		}
