@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/tundump/tundump/capture"
 	"github.com/tundump/tundump/filter/header"
 )
+
+// packetHeader is the size of what a packet record has in front of the packet.
+const packetHeader = 16
 
 // Pcap writes a classic pcap file (version 2.4, little-endian), which has one
 // link type and knows neither interfaces nor directions: a Sink.
@@ -44,7 +48,7 @@ func NewPcap(w io.Writer, linkType, snapLen uint32, nanoseconds bool) (*Pcap, er
 		return nil, fmt.Errorf("writing a capture file: %w", err)
 	}
 	return &Pcap{linkType: linkType, nanoseconds: nanoseconds, out: records{w: w, size: func(b []byte) int {
-		return 16 + int(le.Uint32(b[8:]))
+		return packetHeader + int(le.Uint32(b[8:]))
 	}}}, nil
 }
 
@@ -53,15 +57,40 @@ func NewPcap(w io.Writer, linkType, snapLen uint32, nanoseconds bool) (*Pcap, er
 // or after 2106, becomes the nearest that it can; a p.Len smaller than the data
 // becomes their length, as readers refuse such a packet.
 func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
+	if err := f.check(p, in); err != nil {
+		return err
+	}
+	return f.write(p)
+}
+
+func (f *Pcap) check(_ *capture.Packet, in *capture.Interface) error {
 	if in.LinkType != f.linkType {
 		return fmt.Errorf("writing a packet: interface %q has link type %s, this pcap file has %s, and pcap allows only one: write pcapng instead",
 			in.Name, linkName(in.LinkType), linkName(f.linkType))
 	}
-	size := 16 + len(p.Data)
-	b, err := f.out.grow(size)
+	return nil
+}
+
+func (f *Pcap) write(p *capture.Packet) error {
+	b, err := f.out.grow(packetHeader + len(p.Data))
 	if err != nil {
 		return err
 	}
+	f.put(b, p)
+	return nil
+}
+
+func (f *Pcap) append(b []byte, p *capture.Packet) []byte {
+	start, size := len(b), packetHeader+len(p.Data)
+	b = slices.Grow(b, size)[:start+size]
+	f.put(b[start:], p)
+	return b
+}
+
+func (f *Pcap) records() *records { return &f.out }
+
+// put makes b, which has its size, a packet record.
+func (f *Pcap) put(b []byte, p *capture.Packet) {
 	const second = 1_000_000_000
 	t := min(max(p.Time, 0), math.MaxUint32*second+second-1)
 	le := binary.LittleEndian
@@ -73,8 +102,7 @@ func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
 	le.PutUint32(b[4:], fraction)
 	le.PutUint32(b[8:], uint32(len(p.Data)))
 	le.PutUint32(b[12:], uint32(max(p.Len, len(p.Data))))
-	copy(b[16:], p.Data)
-	return nil
+	copy(b[packetHeader:], p.Data)
 }
 
 // Buffered returns how many bytes are not yet written.

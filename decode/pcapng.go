@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tundump/tundump/capture"
@@ -125,23 +126,64 @@ func (f *Pcapng) AddInterface(in capture.Interface) error {
 // names must have been added. A time before 1970 becomes 1970; a p.Len smaller than
 // the data becomes their length, as readers refuse such a packet; a comment is
 // cut like any option.
-func (f *Pcapng) Packet(p *capture.Packet, _ *capture.Interface) error {
+func (f *Pcapng) Packet(p *capture.Packet, in *capture.Interface) error {
+	if err := f.check(p, in); err != nil {
+		return err
+	}
+	return f.write(p)
+}
+
+func (f *Pcapng) check(p *capture.Packet, _ *capture.Interface) error {
 	if uint(p.Interface) >= uint(len(f.ticks)) {
 		return f.unknown("writing a packet", p.Interface)
 	}
-	flags := epbFlagsOf(p.Direction)
-	if flags == 0 || len(p.Comment) > 0 {
-		return f.packet(p, flags)
-	}
-	// This is what most packets are, and half the work.
-	padded := (len(p.Data) + 3) &^ 3
-	size := 28 + padded + 16
-	b, err := f.out.grow(size)
+	return nil
+}
+
+func (f *Pcapng) write(p *capture.Packet) error {
+	b, err := f.out.grow(packetBlockSize(p))
 	if err != nil {
 		return err
 	}
+	putPacketBlock(b, p, f.ticks[p.Interface])
+	return nil
+}
+
+func (f *Pcapng) append(b []byte, p *capture.Packet) []byte {
+	start, size := len(b), packetBlockSize(p)
+	b = slices.Grow(b, size)[:start+size]
+	putPacketBlock(b[start:], p, f.ticks[p.Interface])
+	return b
+}
+
+func (f *Pcapng) records() *records { return &f.out }
+
+// packetBlockSize returns how many bytes an enhanced packet block has.
+func packetBlockSize(p *capture.Packet) int {
+	size := 32 + (len(p.Data)+3)&^3
+	if epbFlagsOf(p.Direction) != 0 {
+		size += 8
+	}
+	if len(p.Comment) > 0 {
+		size += 4 + (min(len(p.Comment), math.MaxUint16)+3)&^3
+	}
+	if size > 32+(len(p.Data)+3)&^3 {
+		size += 4 // the end of the options
+	}
+	return size
+}
+
+// putPacketBlock makes b, which has its size, an enhanced packet block.
+func putPacketBlock(b []byte, p *capture.Packet, tick int64) {
+	flags := epbFlagsOf(p.Direction)
+	if flags == 0 || len(p.Comment) > 0 {
+		putAnyPacketBlock(b, p, flags, tick)
+		return
+	}
+	// This is what most packets are, and half the work.
+	padded, size := (len(p.Data)+3)&^3, len(b)
 	le := binary.LittleEndian
-	t := f.units(p.Interface, p.Time)
+	t := units(p.Time, tick)
 	end := b[24+padded:] // the padding is in the first four bytes
 	le.PutUint32(end, 0)
 	le.PutUint64(end[4:], epbFlags|4<<16|uint64(flags)<<32)
@@ -151,7 +193,6 @@ func (f *Pcapng) Packet(p *capture.Packet, _ *capture.Interface) error {
 	le.PutUint64(b[16:], t&math.MaxUint32|uint64(len(p.Data))<<32)
 	le.PutUint32(b[24:], uint32(max(p.Len, len(p.Data))))
 	copy(b[28:], p.Data)
-	return nil
 }
 
 // epbFlagsOf returns what epb_flags says of a direction, 0 if there is nothing to say.
@@ -165,28 +206,15 @@ func epbFlagsOf(d capture.Direction) uint32 {
 	return 0
 }
 
-// packet writes an enhanced packet block of any kind.
-func (f *Pcapng) packet(p *capture.Packet, flags uint32) error {
-	size := 32 + (len(p.Data)+3)&^3
+// putAnyPacketBlock is like putPacketBlock, for any kind.
+func putAnyPacketBlock(b []byte, p *capture.Packet, flags uint32, tick int64) {
+	size := len(b)
 	comment := p.Comment[:min(len(p.Comment), math.MaxUint16)]
-	if len(comment) > 0 {
-		size += 4 + (len(comment)+3)&^3
-	}
-	if flags != 0 {
-		size += 8
-	}
-	if len(comment) > 0 || flags != 0 {
-		size += 4 // the end of the options
-	}
-	b, err := f.out.grow(size)
-	if err != nil {
-		return err
-	}
 	le := binary.LittleEndian
 	le.PutUint32(b, blockPacket)
 	le.PutUint32(b[4:], uint32(size))
 	le.PutUint32(b[8:], uint32(p.Interface))
-	f.putTime(b[12:], p.Interface, p.Time)
+	putTime(b[12:], p.Time, tick)
 	le.PutUint32(b[20:], uint32(len(p.Data)))
 	le.PutUint32(b[24:], uint32(max(p.Len, len(p.Data))))
 	end := 28 + copy(b[28:], p.Data)
@@ -212,7 +240,6 @@ func (f *Pcapng) packet(p *capture.Packet, flags uint32) error {
 		le.PutUint32(b[end:], 0) // the end of the options
 	}
 	le.PutUint32(b[size-4:], uint32(size))
-	return nil
 }
 
 // Stats writes the statistics block of the interface with that index, for the
@@ -232,12 +259,12 @@ func (f *Pcapng) Stats(index int, s capture.Stats, start, end time.Time) error {
 	}{{isbStartTime, start}, {isbEndTime, end}} {
 		if !t.time.IsZero() {
 			var v [8]byte
-			f.putTime(v[:], index, t.time.UnixNano())
+			putTime(v[:], t.time.UnixNano(), f.ticks[index])
 			f.put(t.code, v[:])
 		}
 	}
 	if !end.IsZero() {
-		f.putTime(fixed[4:], index, end.UnixNano())
+		putTime(fixed[4:], end.UnixNano(), f.ticks[index])
 	}
 	for _, c := range []struct {
 		code  uint16
@@ -265,17 +292,17 @@ func (f *Pcapng) unknown(doing string, index int) error {
 	return fmt.Errorf("%s: interface %d has not been added, there are %d", doing, index, len(f.ticks))
 }
 
-// putTime encodes a time in the interface's unit: its high half comes first.
-func (f *Pcapng) putTime(b []byte, index int, ns int64) {
-	t := f.units(index, ns)
+// putTime encodes a time in units of so many nanoseconds: its high half comes first.
+func putTime(b []byte, ns, tick int64) {
+	t := units(ns, tick)
 	binary.LittleEndian.PutUint32(b, uint32(t>>32))
 	binary.LittleEndian.PutUint32(b[4:], uint32(t))
 }
 
-// units returns a time in the interface's unit.
-func (f *Pcapng) units(index int, ns int64) uint64 {
+// units returns a time in units of so many nanoseconds.
+func units(ns, tick int64) uint64 {
 	t := uint64(max(ns, 0))
-	if tick := f.ticks[index]; tick > 1 { // the division would cost as much as all the rest of a block
+	if tick > 1 { // the division would cost as much as all the rest of a block
 		t /= uint64(tick)
 	}
 	return t

@@ -69,27 +69,41 @@ func (r *records) makeRoom(n int) error {
 
 func (r *records) flush() error {
 	if r.used > 0 {
-		n, err := r.w.Write(r.buf[:r.used])
-		if err == nil && n < r.used {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
-			r.err = fmt.Errorf("writing a capture file: %w", err)
-			r.cut(n)
-			r.buf = nil // nothing fits any more
-		}
+		r.write(r.buf[:r.used])
 		r.used = 0
 	}
 	r.told = r.told || r.err != nil
 	return r.err
 }
 
-// cut takes the torn record at the end of the first n bytes of the buffer,
+// append writes whole records behind what there is.
+func (r *records) append(b []byte) error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	r.write(b)
+	return r.flush()
+}
+
+// write writes whole records.
+func (r *records) write(b []byte) {
+	n, err := r.w.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		r.err = fmt.Errorf("writing a capture file: %w", err)
+		r.cut(b, n)
+		r.buf = nil // nothing fits any more
+	}
+}
+
+// cut takes the torn record at the end of the first n of the bytes,
 // which were written, off the file, if it is one and lets us.
-func (r *records) cut(n int) {
+func (r *records) cut(b []byte, n int) {
 	whole := 0
 	for whole < n {
-		size := r.size(r.buf[whole:])
+		size := r.size(b[whole:])
 		if size > n-whole {
 			break
 		}
