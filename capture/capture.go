@@ -28,7 +28,7 @@ type Packet struct {
 	Len       int
 	Direction Direction
 	// Data starts with the link-layer header, VLAN tag included. It is valid until the
-	// next call of Next, and must not be written to: it may be memory that only the kernel can.
+	// next call of Next (but see Keeper), and must not be written to: it may be memory that only the kernel can.
 	Data []byte
 	// Comment is text for people, to be kept with the packet where a format can; it
 	// is valid as long as Data.
@@ -82,6 +82,12 @@ type Source interface {
 // is valid until take returns. Interfaces are not added by Ready.
 type Readier interface {
 	Ready(take func(*Packet) error) error
+}
+
+// Keeper is a Source whose packets can stay valid for longer. Keep, which is to be called before Next, makes them so until
+// settle has returned, which Next calls when it has to wait, or needs their memory, and whose error it returns.
+type Keeper interface {
+	Keep(settle func() error)
 }
 
 // readyAtMost bounds for how many packets Ready looks neither for the end of a context nor for Stop.

@@ -60,7 +60,7 @@ func fanout(rings []*ring, opt *LiveOptions, ignoreOutgoing bool) error {
 		if err := r.bound(); err != nil {
 			return err
 		}
-		r.ahead = newBatches(r.read)
+		r.grouped = true
 	}
 	return nil
 }
@@ -117,108 +117,30 @@ func (l *Live) mayGo(r *ring) bool {
 	return true
 }
 
-// batches reads blocks of a ring in a goroutine of its own, each into a batch of packets. All
-// else of the ring is its owner's.
-type batches struct {
-	blocks  chan []byte // to be read
-	done    chan batch  // what was asked for with blocks
-	pending bool        // a block was handed over, and its batch not taken
-	now     batch       // that is being returned
-	next    int         // the first in it that was not
-}
-
-// batch is the packets of a block.
-type batch struct {
-	packets []Packet
-	err     error // after them
-}
-
-// newBatches starts the goroutine. reader says how blocks are read.
-func newBatches(reader blockReader) *batches {
-	b := &batches{blocks: make(chan []byte, 1), done: make(chan batch, 1)}
-	go func() {
-		var spare [2][]Packet // one is being returned while the other is filled
-		for mem := range b.blocks {
-			packets := spare[0][:0]
-			err := reader.reset(mem)
-			for ok := err == nil; ok; {
-				var p Packet
-				if ok, err = reader.next(&p); ok {
-					packets = append(packets, p)
-				}
-			}
-			// CPUs that write to the ring at the same time have their place before they have the time.
-			byTime := func(a, b Packet) int { return cmp.Compare(a.Time, b.Time) }
-			if !slices.IsSortedFunc(packets, byTime) { // most are, and to find that costs less
-				slices.SortStableFunc(packets, byTime)
-			}
-			spare[0], spare[1] = spare[1], packets
-			b.done <- batch{packets, err}
-		}
-	}()
-	return b
-}
-
-// start hands a block over, if none is.
-func (b *batches) start(mem []byte) {
-	if !b.pending {
-		b.pending = true
-		b.blocks <- mem
-	}
-}
-
-// take makes the block that was handed over the one whose packets are returned.
-func (b *batches) take() {
-	b.now, b.next, b.pending = <-b.done, 0, false
-}
-
-// packet is like blockReader.next.
-func (b *batches) packet(p *Packet) (bool, error) {
-	if b.next == len(b.now.packets) {
-		return false, b.now.err
-	}
-	*p = b.now.packets[b.next]
-	b.next++
-	return true, nil
-}
-
-// close ends the goroutine; it reads no more when close returns.
-func (b *batches) close() {
-	if b.pending {
-		<-b.done
-	}
-	close(b.blocks)
-}
-
-// readAhead hands the block that comes next to the ring's goroutine, if the kernel has filled it.
-func (r *ring) readAhead() {
-	if r.ahead == nil || r.ahead.pending || r.begun {
-		return
-	}
-	block := r.block
-	if r.held {
-		block = r.following()
-	}
-	mem := r.mem[block*r.blockSize:][:r.blockSize]
-	if atomic.LoadUint32((*uint32)(unsafe.Pointer(&mem[blockStatus])))&unix.TP_STATUS_USER != 0 {
-		r.ahead.start(mem)
-	}
-}
-
-// startBlock begins to read the current block.
+// startBlock begins to read the current block. Of several rings it must be in the order of time: CPUs that write to
+// a ring at the same time have their place before they have the time.
 func (r *ring) startBlock() error {
-	if r.ahead == nil {
-		return r.read.reset(r.blockMem())
+	err := r.read.reset(r.blockMem())
+	if err != nil || !r.grouped || r.read.inOrder() {
+		return err
 	}
-	r.ahead.start(r.blockMem())
-	r.ahead.take()
-	return nil
+	for ok := true; ok; {
+		var p Packet
+		if ok, err = r.read.next(&p); ok {
+			r.sorted = append(r.sorted, p)
+		}
+	}
+	slices.SortStableFunc(r.sorted, func(a, b Packet) int { return cmp.Compare(a.Time, b.Time) })
+	return nil // the error comes again after them
 }
 
 // nextPacket makes the next packet of the current block the head, like blockReader.next.
 func (r *ring) nextPacket() (bool, error) {
-	if r.ahead == nil {
-		return r.read.next(&r.head)
+	if r.next < len(r.sorted) {
+		r.head = r.sorted[r.next]
+		r.next++
+		return true, nil
 	}
-	return r.ahead.packet(&r.head)
+	r.sorted, r.next = r.sorted[:0], 0
+	return r.read.next(&r.head)
 }

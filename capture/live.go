@@ -25,8 +25,8 @@ type LiveOptions struct {
 	// come, in whole milliseconds from 1 to 65535. 0 means DefaultBlockTimeout.
 	BlockTimeout time.Duration
 	// Fanout is how many rings an interface has, up to MaxFanout; 0 means 1. The kernel
-	// divides the flows among them (PACKET_FANOUT, with PACKET_FANOUT_FLAG_UNIQUEID: Linux 4.12),
-	// and each is read by a goroutine of its own. Next returns the packets in the order of time
+	// divides the flows among them (PACKET_FANOUT, with PACKET_FANOUT_FLAG_UNIQUEID: Linux 4.12).
+	// Next returns the packets in the order of time
 	// all the same; for that, none waits in a ring for longer than 50 ms, whatever BlockTimeout is.
 	Fanout int
 	// Filter attaches a filter to the socket of one interface, through

@@ -30,7 +30,8 @@ type Live struct {
 	polls      []unix.PollFd // one for each active ring, one for each place, and the last for wake
 	last       *ring         // whose packet the last Next returned
 	wake       *waker
-	mapped     bool // the rings that OpenLive has made
+	mapped     bool         // the rings that OpenLive has made
+	settle     func() error // nil if nobody keeps packets
 
 	stopped  atomic.Bool
 	draining bool // stopped, and the kernel writes to no ring any more
@@ -194,14 +195,9 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 			}
 		}
 		var first *ring
-		if l.opt.Fanout > 1 {
-			for _, r := range l.active {
-				r.readAhead()
-			}
-		}
 		for _, r := range l.active {
-			if err := r.advance(); err != nil {
-				return Packet{}, fmt.Errorf("%s: %w", r.iface.Name, err)
+			if err := l.advance(r); err != nil {
+				return Packet{}, err
 			}
 			if r.ready && (first == nil || r.head.Time < first.head.Time) {
 				first = r
@@ -218,6 +214,25 @@ func (l *Live) Next(ctx context.Context) (Packet, error) {
 			return Packet{}, err
 		}
 	}
+}
+
+// Keep is that of Keeper.
+func (l *Live) Keep(settle func() error) { l.settle = settle }
+
+// giveBack lets the kernel fill the blocks that were read, which nobody keeps then.
+func (l *Live) giveBack() error {
+	if !slices.ContainsFunc(l.active, func(r *ring) bool { return r.kept > 0 }) {
+		return nil
+	}
+	if l.settle != nil {
+		if err := l.settle(); err != nil {
+			return err
+		}
+	}
+	for _, r := range l.active {
+		r.giveBack()
+	}
+	return nil
 }
 
 // Ready calls take with the packets that the next calls of Next would return, as far as they are in blocks
@@ -331,6 +346,9 @@ const downCheck = 500
 
 // poll waits until there may be something to do.
 func (l *Live) poll() error {
+	if err := l.giveBack(); err != nil { // poll(2) does not wait while the block before the next one is ours
+		return err
+	}
 	if err := l.retire(); err != nil {
 		return err
 	}
@@ -486,12 +504,15 @@ type ring struct {
 
 	block int  // the block that we read, or wait for
 	held  bool // that block is being read
+	kept  int  // how many blocks before it were, and are not given back
 	read  blockReader
 	head  Packet // the next packet to return
 	ready bool   // there is one
 
 	// These are of interfaces that have several rings.
-	ahead     *batches // reads blocks; nil if we do
+	grouped   bool     // the kernel fills them in turn
+	sorted    []Packet // of the current block, if they were not in order
+	next      int      // of these
 	barrier   int      // socket of waitForPackets; -1 but in the last ring
 	barrierAt uint16   // its protocol
 
@@ -749,10 +770,17 @@ func (r *ring) follow() bool {
 	}
 }
 
-// advance makes the next packet ready, if there is one.
-func (r *ring) advance() error {
+// advance makes the next packet of a ring ready, if there is one.
+func (l *Live) advance(r *ring) error {
 	for !r.ready {
 		if !r.held {
+			if l.settle == nil {
+				r.giveBack()
+			} else if r.kept > r.size/r.blockSize/keptPart {
+				if err := l.giveBack(); err != nil {
+					return err
+				}
+			}
 			if r.begun {
 				return nil
 			}
@@ -765,28 +793,40 @@ func (r *ring) advance() error {
 				r.begun = true
 			}
 			if err := r.startBlock(); err != nil {
-				return err
+				return fmt.Errorf("%s: %w", r.iface.Name, err)
 			}
 			r.held = true
 		}
 		var err error
 		if r.ready, err = r.nextPacket(); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", r.iface.Name, err)
 		}
 		r.head.Interface = r.index
 		if r.ready {
 			r.ready = r.only == DirectionUnknown || r.head.Direction == r.only
 		} else {
-			// The kernel sets the count of packets to 0 only when it begins the
-			// block. We do so now, or a block that it never begins again before the
-			// stop would look begun, with packets that we have had.
-			binary.NativeEndian.PutUint32(r.blockMem()[blockPackets:], 0)
-			atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
 			r.held = false
+			r.kept++
 			r.block = r.following()
 		}
 	}
 	return nil
+}
+
+// keptPart is which part of a ring, one in so many of its blocks, may be kept: the kernel needs the rest.
+const keptPart = 8
+
+// giveBack lets the kernel fill the blocks that were read.
+func (r *ring) giveBack() {
+	blocks := r.size / r.blockSize
+	for ; r.kept > 0; r.kept-- {
+		mem := r.mem[(r.block+blocks-r.kept)%blocks*r.blockSize:][:r.blockSize]
+		// The kernel sets the count of packets to 0 only when it begins the
+		// block. We do so now, or a block that it never begins again before the
+		// stop would look begun, with packets that we have had.
+		binary.NativeEndian.PutUint32(mem[blockPackets:], 0)
+		atomic.StoreUint32((*uint32)(unsafe.Pointer(&mem[blockStatus])), unix.TP_STATUS_KERNEL)
+	}
 }
 
 // quiesce makes the kernel write no more to the ring, so that the block it has begun
@@ -800,7 +840,7 @@ func (r *ring) quiesce() error {
 		return err
 	}
 	r.final = true
-	if r.ahead != nil { // the last ring waits for all of them
+	if r.grouped { // the last ring waits for all of them
 		if r.barrier < 0 {
 			return nil
 		}
@@ -859,9 +899,6 @@ func (r *ring) count() error {
 func (r *ring) close() error {
 	fd := r.fd
 	r.fd = -1
-	if r.ahead != nil {
-		r.ahead.close()
-	}
 	var err error
 	if r.barrier >= 0 {
 		err = unix.Close(r.barrier)

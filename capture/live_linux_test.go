@@ -729,10 +729,7 @@ func TestLiveReadyMerges(t *testing.T) {
 					for i := range r.IntN(blocks) { // what the kernel has handed over
 						made.mem[i*blockSize+blockStatus] = unix.TP_STATUS_USER
 					}
-					if l.opt.Fanout > 1 {
-						made.ahead = newBatches(made.read)
-						defer made.ahead.close()
-					}
+					made.grouped = l.opt.Fanout > 1
 					l.active = append(l.active, made)
 				}
 			}

@@ -66,6 +66,24 @@ func (b *blockReader) reset(mem []byte) error {
 	return nil
 }
 
+// inOrder reports whether the packets that are left are in the order of time.
+func (b *blockReader) inOrder() bool {
+	off, last := b.off, uint64(0)
+	for range b.left {
+		if off+packetHeader > uint64(len(b.mem)) {
+			break // next will say so
+		}
+		h := b.mem[off:][:packetHeader]
+		t := uint64(binary.NativeEndian.Uint32(h[packetSec:]))<<32 | uint64(binary.NativeEndian.Uint32(h[packetNsec:]))
+		if t < last {
+			return false
+		}
+		last = t
+		off += uint64(binary.NativeEndian.Uint32(h))
+	}
+	return true
+}
+
 // bad ends a block that is not as it must be.
 func (b *blockReader) bad() error {
 	b.left, b.err = 0, errBlock
