@@ -22,14 +22,14 @@ func TestFanout(t *testing.T) {
 		binary.BigEndian.PutUint16(frames[i][34:], uint16(1024+i%997))
 	}
 	for _, tt := range []struct {
-		n        int
-		ns, name string
-		options  []string
+		n              int
+		ns, name, file string
+		options        []string
 	}{
-		{2, l.A, "eth1", nil},
-		{4, l.B, l.A + "/eth1", []string{"--netns", l.A, "-Q", "out"}},
+		{2, l.A, "eth1", "out.pcapng", nil},
+		{4, l.B, l.A + "/eth1", "out.pcapng.gz", []string{"--netns", l.A, "-Q", "out"}},
 	} {
-		file := filepath.Join(t.TempDir(), "out.pcapng")
+		file := filepath.Join(t.TempDir(), tt.file)
 		arg := append([]string{"tundump", "-i", "eth1", "-w", file, "--fanout", fmt.Sprint(tt.n)}, tt.options...)
 		r := start(t, l, tt.ns, append(arg, "udp and dst port 5000")...)
 		if err := l.Transmit(l.A, "eth1", frames); err != nil {
@@ -41,6 +41,12 @@ func TestFanout(t *testing.T) {
 		}
 		if strings.Count(log, "listening on ") != 1 {
 			t.Errorf("fanout %d: %s", tt.n, log)
+		}
+		if name, ok := strings.CutSuffix(file, ".gz"); ok {
+			if out, err := exec.Command("gunzip", file).CombinedOutput(); err != nil {
+				t.Fatalf("gunzip: %v: %s", err, out)
+			}
+			file = name
 		}
 		all := numbers(t, file)
 		if len(all) != total {
@@ -58,6 +64,36 @@ func TestFanout(t *testing.T) {
 		} {
 			if err != nil || !strings.Contains(string(out), want) {
 				t.Errorf("fanout %d: capinfos: no %q: %v\n%s", tt.n, want, err, out)
+			}
+		}
+	}
+}
+
+// TestFanoutCount: as many packets are in the file as --count says, the first ones, in either format.
+func TestFanoutCount(t *testing.T) {
+	l := newLab(t)
+	frames := make([][]byte, 10_000)
+	for i := range frames {
+		frames[i] = numberedPacket(uint64(i), 60+i%500)
+		binary.BigEndian.PutUint16(frames[i][34:], uint16(1024+i%997))
+	}
+	for _, name := range []string{"out.pcap", "out.pcapng"} {
+		const count = 5001
+		file := filepath.Join(t.TempDir(), name)
+		r := start(t, l, l.A, "tundump", "-i", "eth1", "-w", file, "--fanout", "3", "-c", fmt.Sprint(count), "udp and dst port 5000")
+		if err := l.Transmit(l.A, "eth1", frames); err != nil {
+			t.Fatal(err)
+		}
+		if c, _, _ := counters(t, r.wait(0)); c != count {
+			t.Errorf("%s: %d captured", name, c)
+		}
+		all := numbers(t, file)
+		if len(all) != count {
+			t.Errorf("%s: %d packets", name, len(all))
+		}
+		for i, number := range all {
+			if number != uint64(i) {
+				t.Fatalf("%s: packet %d has the number %d", name, i, number)
 			}
 		}
 	}

@@ -138,7 +138,7 @@ func flagTable() []flag {
 		{name: "list-data-link-types", letter: "L", group: groupCapture, tcpdump: true,
 			help: "list the interface's data link types", set: on(func(o *Options) { o.ListLinkTypes = true })},
 		{name: "fanout", arg: "N", group: groupCapture,
-			help: "capture threads per interface (1)", set: func(o *Options, v string) error {
+			help: "rings per interface, and threads that write the file (1)", set: func(o *Options, v string) error {
 				n, err := decimal(v, 1, capture.MaxFanout, fmt.Sprintf("threads, 1 to %d are possible", capture.MaxFanout))
 				o.Fanout = int(n)
 				return err

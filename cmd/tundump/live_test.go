@@ -556,18 +556,23 @@ func TestLiveDiskFull(t *testing.T) {
 	}()
 	file := filepath.Join(dir, "out.pcapng")
 	s := newSender(t, l)
-	r := start(t, l, l.A, "tundump", "-i", "eth1", "-w", file)
-	s.send(10_000) // 100 bytes each
-	log := r.wait(failed)
-	if n := strings.Count(log, "no space left on device"); n != 1 {
-		t.Errorf("the disk is full %d times in\n%s", n, log)
+	for _, options := range [][]string{nil, {"--fanout", "2"}} {
+		r := start(t, l, l.A, append([]string{"tundump", "-i", "eth1", "-w", file}, options...)...)
+		s.send(10_000) // 100 bytes each
+		log := r.wait(failed)
+		if n := strings.Count(log, "no space left on device"); n != 1 {
+			t.Errorf("%q: the disk is full %d times in\n%s", options, n, log)
+		}
+		counters(t, log)
+		got := len(readCapture(t, file))
+		if got < 1000 {
+			t.Errorf("%q: only %d packets are in the file", options, got)
+		}
+		readable(t, file, got)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
 	}
-	counters(t, log)
-	got := len(readCapture(t, file))
-	if got < 1000 {
-		t.Errorf("only %d packets are in the file", got)
-	}
-	readable(t, file, got)
 }
 
 // TestUnprivileged runs tundump as nobody.

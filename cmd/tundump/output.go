@@ -54,6 +54,14 @@ func (s *session) open(src capture.Source, start time.Time) (*output, error) {
 			return nil, err
 		}
 	}
+	if keeper, ok := src.(capture.Keeper); ok && s.opt.Fanout > 1 && o.direct() != nil {
+		o.save.startWriters(s.opt.Fanout)
+		keeper.Keep(func() error {
+			err := o.save.writers.Settle()
+			o.failed = o.failed || err != nil
+			return err
+		})
+	}
 	return o, nil
 }
 
@@ -158,7 +166,7 @@ func (o *output) direct() decode.Sink {
 	if o.save == nil || !o.rotation.never() || o.print != nil || o.annotate != nil || o.decap != nil || o.s.opt.PacketBuffered {
 		return nil
 	}
-	return o.save.sink
+	return o.save.to
 }
 
 // packet puts out a packet of one of the interfaces, which may have become more.
@@ -185,7 +193,7 @@ func (o *output) put(p *capture.Packet, interfaces []capture.Interface) error {
 		if err := o.save.describe(&o.s.opt, interfaces); err != nil {
 			return err
 		}
-		if err := o.save.sink.Packet(p, in); err != nil {
+		if err := o.save.to.Packet(p, in); err != nil {
 			return err
 		}
 		if o.s.opt.PacketBuffered {

@@ -18,19 +18,15 @@ import (
 
 // savefile is one capture file that is being written.
 type savefile struct {
-	sink     packetFile
-	pcapng   *decode.Pcapng // the sink, if that is what it is
-	added    int            // how many interfaces pcapng has
-	compress compressor     // nil if the file is not compressed
+	sink     decode.File
+	to       decode.Sink     // takes packets: the sink, or writers
+	writers  *decode.Writers // nil if there are none
+	pcapng   *decode.Pcapng  // the sink, if that is what it is
+	added    int             // how many interfaces pcapng has
+	compress compressor      // nil if the file is not compressed
 	file     *counted
 	path     string
 	stdout   bool // and is not closed
-}
-
-// packetFile is a format.
-type packetFile interface {
-	decode.Sink
-	Buffered() int
 }
 
 type compressor interface {
@@ -101,7 +97,24 @@ func newSavefile(o *Options, to *os.File, path string, interfaces []capture.Inte
 	if err != nil {
 		return nil, err
 	}
+	f.to = f.sink
 	return f, f.describe(o, interfaces)
+}
+
+// startWriters has n goroutines write the file. They keep packets until f.to.Flush, or writers.Settle, returns.
+func (f *savefile) startWriters(n int) {
+	f.writers = decode.NewWriters(f.sink, n)
+	f.to = f.writers
+}
+
+// endWriters ends them.
+func (f *savefile) endWriters() error {
+	if f.writers == nil {
+		return nil
+	}
+	err := f.writers.Close()
+	f.writers, f.to = nil, f.sink
+	return err
 }
 
 // nanoseconds reports whether the times of an interface are written with nanoseconds.
@@ -114,7 +127,15 @@ func (o *Options) nanoseconds(in *capture.Interface) bool {
 
 // describe adds new interfaces to a pcapng file.
 func (f *savefile) describe(o *Options, interfaces []capture.Interface) error {
-	for ; f.pcapng != nil && f.added < len(interfaces); f.added++ {
+	if f.pcapng == nil || f.added == len(interfaces) {
+		return nil
+	}
+	if f.writers != nil {
+		if err := f.writers.Settle(); err != nil {
+			return err
+		}
+	}
+	for ; f.added < len(interfaces); f.added++ {
 		in := interfaces[f.added]
 		in.Nanoseconds = o.nanoseconds(&in)
 		if err := f.pcapng.AddInterface(in); err != nil {
@@ -135,7 +156,7 @@ func (f *savefile) size() int64 {
 
 // flush writes what is held back.
 func (f *savefile) flush() error {
-	err := f.sink.Flush()
+	err := f.to.Flush()
 	if err == nil && f.compress != nil {
 		err = f.compress.Flush()
 	}
@@ -144,7 +165,7 @@ func (f *savefile) flush() error {
 
 // close completes the file, with counters of its interfaces if there are.
 func (f *savefile) close(stats []fileStats, start time.Time) error {
-	var err error
+	err := f.endWriters()
 	for i := 0; i < len(stats) && f.pcapng != nil && err == nil; i++ {
 		err = f.pcapng.Stats(stats[i].index, stats[i].Stats, start, time.Now())
 	}
@@ -161,10 +182,11 @@ func (f *savefile) close(stats []fileStats, start time.Time) error {
 
 // release closes the file as it is.
 func (f *savefile) release() error {
+	err := f.endWriters()
 	if f.stdout {
-		return nil
+		return err
 	}
-	return f.file.Close()
+	return errors.Join(err, f.file.Close())
 }
 
 // fileStats are the counters of one interface of a file.
