@@ -68,6 +68,8 @@ type amounts struct {
 	starts       int
 	stopFrames   int
 	stopRounds   int
+	burstFrames  int // of 128 bytes
+	burstRounds  int
 	sets         []int
 	depths       int // from 1
 	live         []liveCase
@@ -82,7 +84,7 @@ func full() amounts {
 	return amounts{
 		name: "full", sockets: 32, filterRounds: 15, filterFrames: 15000, testRuns: 1e6,
 		liveRounds: 3, liveFrames: 1e6, largeFrames: 500_000, drain: 1200 * time.Millisecond,
-		fileRecords: 2_700_000, fileRounds: 5, textRecords: 500_000, starts: 15, stopFrames: 1_000_000, stopRounds: 3,
+		fileRecords: 2_700_000, fileRounds: 5, textRecords: 500_000, starts: 15, stopFrames: 1_000_000, stopRounds: 3, burstFrames: 600_000, burstRounds: 7,
 		sets: []int{1, 1000, 1_000_000}, depths: 8, slowTools: true,
 		live: []liveCase{{128, 1}, {128, 10}, {128, 100}, {1400, 1}, {1400, 10}, {1400, 100}},
 	}
@@ -97,6 +99,7 @@ func brief() amounts {
 	a.live = []liveCase{{128, 1}, {128, 10}, {128, 100}, {1400, 1}, {1400, 100}}
 	a.fileRecords, a.fileRounds, a.textRecords = 300_000, 3, 100_000
 	a.starts, a.stopFrames, a.stopRounds = 5, 200_000, 1
+	a.burstFrames, a.burstRounds = 200_000, 1
 	return a
 }
 
@@ -127,6 +130,7 @@ func measurements() []measurement {
 		{"depth", (*bench).depthSize},
 		{"live", (*bench).liveCost},
 		{"stop", (*bench).lostAtStop},
+		{"burst", (*bench).burst},
 		{"start", (*bench).startUp},
 		{"files", (*bench).fileToFile},
 		{"text", (*bench).textOutput},

@@ -31,7 +31,7 @@ func TestRun(t *testing.T) {
 	tiny := amounts{
 		name: "a test", sockets: 2, filterRounds: 1, filterFrames: 200, testRuns: 100,
 		liveRounds: 1, liveFrames: 1000, largeFrames: 500, drain: 1100 * time.Millisecond,
-		fileRecords: 4000, fileRounds: 1, textRecords: 500, starts: 1, stopFrames: 1000, stopRounds: 1,
+		fileRecords: 4000, fileRounds: 1, textRecords: 500, starts: 1, stopFrames: 1000, stopRounds: 1, burstFrames: 1000, burstRounds: 1,
 		sets: []int{1, 1000}, depths: 3, live: []liveCase{{128, 1}, {128, 100}, {1400, 100}},
 	}
 	var out bytes.Buffer
@@ -50,7 +50,7 @@ func TestRun(t *testing.T) {
 		"\n## Filter cost by BPF_PROG_TEST_RUN\n", "\n## Where the filter is\n", "\n| tcx, tundump `inner host A` | ",
 		"\n## XDP\n", "\n| XDP of the driver, a program that does nothing | ", "\n| generic XDP, a program that does nothing | ", "\n## Sets of addresses\n", "\n| 1000 | ", "\n## Size by depth\n", "\n| 60 clauses | 8 | ",
 		"\n## Live capture, packets of 128 bytes\n", "\n## Live capture, packets of 1400 bytes\n", "\n| tcpdump -B 65536 | ", "\n| dumpcap -B 64 | ",
-		"\n## Lost at the stop\n", "\n## Start and memory\n", "\n## File to file\n", "\n## Text output to a file\n",
+		"\n## Lost at the stop\n", "\n## Catching up, packets of 128 bytes\n", "\n| tundump --fanout 2 -B 131072 | ", "\n| dumpcap -B 256 | ", "\n## Start and memory\n", "\n## File to file\n", "\n## Text output to a file\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report has no %q", want)
