@@ -60,7 +60,12 @@ func (f *Pcap) Packet(p *capture.Packet, in *capture.Interface) error {
 	if err := f.check(p, in); err != nil {
 		return err
 	}
-	return f.write(p)
+	b, err := f.out.grow(packetHeader + len(p.Data))
+	if err != nil {
+		return err
+	}
+	f.put(b, p)
+	return nil
 }
 
 func (f *Pcap) check(_ *capture.Packet, in *capture.Interface) error {
@@ -68,15 +73,6 @@ func (f *Pcap) check(_ *capture.Packet, in *capture.Interface) error {
 		return fmt.Errorf("writing a packet: interface %q has link type %s, this pcap file has %s, and pcap allows only one: write pcapng instead",
 			in.Name, linkName(in.LinkType), linkName(f.linkType))
 	}
-	return nil
-}
-
-func (f *Pcap) write(p *capture.Packet) error {
-	b, err := f.out.grow(packetHeader + len(p.Data))
-	if err != nil {
-		return err
-	}
-	f.put(b, p)
 	return nil
 }
 

@@ -130,22 +130,18 @@ func (f *Pcapng) Packet(p *capture.Packet, in *capture.Interface) error {
 	if err := f.check(p, in); err != nil {
 		return err
 	}
-	return f.write(p)
+	b, err := f.out.grow(packetBlockSize(p))
+	if err != nil {
+		return err
+	}
+	putPacketBlock(b, p, f.ticks[p.Interface])
+	return nil
 }
 
 func (f *Pcapng) check(p *capture.Packet, _ *capture.Interface) error {
 	if uint(p.Interface) >= uint(len(f.ticks)) {
 		return f.unknown("writing a packet", p.Interface)
 	}
-	return nil
-}
-
-func (f *Pcapng) write(p *capture.Packet) error {
-	b, err := f.out.grow(packetBlockSize(p))
-	if err != nil {
-		return err
-	}
-	putPacketBlock(b, p, f.ticks[p.Interface])
 	return nil
 }
 

@@ -56,6 +56,13 @@ func (r *records) grow(n int) ([]byte, error) {
 	return b, nil
 }
 
+// put adds a record.
+func (r *records) put(record []byte) error {
+	b, err := r.grow(len(record))
+	copy(b, record)
+	return err
+}
+
 // makeRoom writes what there is, and has room for n bytes then.
 func (r *records) makeRoom(n int) error {
 	if err := r.flush(); err != nil {

@@ -13,8 +13,7 @@ type File interface {
 	Buffered() int
 
 	check(p *capture.Packet, in *capture.Interface) error // whether there is a record for it
-	write(p *capture.Packet) error                        // its record
-	append(b []byte, p *capture.Packet) []byte            // the same record
+	append(b []byte, p *capture.Packet) []byte            // what Packet writes
 	records() *records
 }
 
@@ -27,6 +26,7 @@ type Writers struct {
 	todo chan *some
 	free chan *some
 	now  *some         // that is being collected; nil if there is none
+	one  []byte        // a record of these
 	last chan struct{} // closed when what was handed over last is written; nil if all is
 
 	err    error // of a write: for who has the turn
@@ -116,7 +116,8 @@ func (w *Writers) Settle() error {
 	if w.now != nil {
 		for i := range w.now.packets { // too few to be worth another goroutine
 			if w.err == nil {
-				w.err = w.file.write(&w.now.packets[i])
+				w.one = w.file.append(w.one[:0], &w.now.packets[i])
+				w.err = w.file.records().put(w.one)
 			}
 		}
 		w.now.packets, w.now.bytes = w.now.packets[:0], 0
