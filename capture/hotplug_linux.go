@@ -87,8 +87,9 @@ func (p *place) open(name string, opt *LiveOptions) (rings []*ring, err error) {
 // known. failed is told of those that cannot be captured, once for each.
 func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err error)) (found [][]*ring, err error) {
 	var links []netlink.Link
+	var whole bool
 	err = p.ns.do(func() error {
-		links, err = netlink.LinkList()
+		links, whole, err = listed(netlink.LinkList)
 		return err
 	})
 	if err != nil {
@@ -126,9 +127,10 @@ func (p *place) scan(opt *LiveOptions, room int, failed func(name string, err er
 			failed(p.interfaceName(a.Name), err)
 		}
 	}
-	// An index may come again, if an interface is moved away and back.
+	// An index may come again, if an interface is moved away and back. Of a list that is not whole we cannot
+	// know; the changes that made it so come as events yet.
 	for index := range p.known {
-		if !there[index] {
+		if whole && !there[index] {
 			delete(p.known, index)
 		}
 	}

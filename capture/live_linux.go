@@ -970,7 +970,7 @@ func LinkType(name string) (uint32, error) {
 
 // netmask returns that of the interface's first IPv4 address; 0 if it has none.
 func netmask(link netlink.Link) uint32 {
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addrs, _, err := listed(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil || len(addrs) == 0 || len(addrs[0].Mask) != net.IPv4len {
 		return 0
 	}
@@ -1046,11 +1046,11 @@ func speed(name string) uint64 {
 // Interfaces lists the interfaces of the calling thread's network namespace in the order of
 // tcpdump -D: those that are up and running first, loopback after others.
 func Interfaces() ([]DeviceInfo, error) {
-	links, err := netlink.LinkList()
+	links, _, err := listed(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("listing the interfaces: %w", err)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, _, err := listed(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("listing the addresses: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -93,11 +94,11 @@ func newTunnels(ports header.Ports, machine bool) (t tunnels) {
 // kernel does not know, or does not tell, there is none of.
 func machinePorts() header.Ports {
 	links, err := netlink.LinkList()
-	if err != nil {
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // devices that come or go meanwhile may be missed
 		links = nil
 	}
 	fous, err := netlink.FouList(unix.AF_INET) // of both families
-	if err != nil {
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		fous = nil
 	}
 	return devicePorts(links, fous)
