@@ -18,7 +18,7 @@ type TapOptions struct {
 	// rounded up to a power of two; it is less if the kernel has not that much memory. 0 means DefaultBufferSize.
 	BufferSize int
 	// Immediate has each packet wake who waits for it, which costs whoever sends it a microsecond. Else
-	// packets wait for up to 10 ms.
+	// packets wait for up to 25 ms.
 	Immediate bool
 	// Filter returns the program for one direction of one interface (BPF_PROG_TYPE_SCHED_CLS), which
 	// stays the caller's. It is called for both at the same time. It must run output for each packet that it accepts, with the context in R6, and

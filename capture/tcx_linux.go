@@ -166,10 +166,11 @@ func noTaps(err error) error {
 }
 
 // readEvery returns how often a ring buffer is to be looked at, so that it is not half full when 10
-// Gbit/s come, but no more often than somebody who watches would notice.
+// Gbit/s come, but no more often than somebody who watches would notice. To look costs as much as dozens
+// of packets: where few match, nearly all that is spent.
 func readEvery(size int) time.Duration {
 	const bytesPerSecond = 1_250_000_000
-	return min(max(time.Duration(size/2)*time.Second/bytesPerSecond, time.Millisecond), 10*time.Millisecond)
+	return min(max(time.Duration(size/2)*time.Second/bytesPerSecond, time.Millisecond), 25*time.Millisecond)
 }
 
 // find looks up an interface of the calling thread's network namespace, and opens its socket.

@@ -326,3 +326,14 @@ func FuzzTapsRecord(f *testing.F) {
 		}
 	})
 }
+
+// TestReadEvery: a ring is looked at before what comes at 10 Gbit/s fills half of it, if that is a millisecond.
+func TestReadEvery(t *testing.T) {
+	for size, want := range map[int]time.Duration{
+		4 << 10: time.Millisecond, 8 << 20: 3355443 * time.Nanosecond, 32 << 20: 13421772 * time.Nanosecond, DefaultBufferSize: 25 * time.Millisecond, 1 << 31: 25 * time.Millisecond,
+	} {
+		if got := readEvery(size); got != want {
+			t.Errorf("%d bytes: every %v, want %v", size, got, want)
+		}
+	}
+}
