@@ -126,12 +126,12 @@ func (r *ring) startBlock() error {
 	}
 	for ok := true; ok; {
 		var p Packet
-		if ok, err = r.read.next(&p); ok {
+		if ok, _ = r.read.next(&p); ok {
 			r.sorted = append(r.sorted, p)
 		}
 	}
 	slices.SortStableFunc(r.sorted, func(a, b Packet) int { return cmp.Compare(a.Time, b.Time) })
-	return nil // the error comes again after them
+	return nil // an error comes again after them
 }
 
 // nextPacket makes the next packet of the current block the head, like blockReader.next.
