@@ -3,7 +3,7 @@
 # make test       all checks and tests; those that need root are skipped without it
 # make test-long  the same tests with more and longer random input
 # make docs       write the manual, the completions and the tables of docs anew
-# make bench      compare the speed with that of others, in 15 minutes (as root)
+# make bench      compare the speed with that of others, in 18 minutes (as root)
 # make bench-quick  ... in two minutes, less exactly
 # make install    into PREFIX, below DESTDIR: binary, manual, completions
 # make fuzz       every fuzz target for FUZZTIME
