@@ -76,11 +76,7 @@ func (e engine) open(t *testing.T, opt engineOptions, names ...string) liveCaptu
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-	})
+	closeAtEnd(t, l)
 	return l
 }
 

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/tundump/tundump/filter/header"
 )
 
 // TestFanout captures numbered packets of many flows with several threads: all are in the file once, in
@@ -95,6 +99,53 @@ func TestFanoutCount(t *testing.T) {
 			if number != uint64(i) {
 				t.Fatalf("%s: packet %d has the number %d", name, i, number)
 			}
+		}
+	}
+}
+
+// keeping is a source whose packets can be kept.
+type keeping struct {
+	fixed
+	settle func() error
+}
+
+func (k *keeping) Keep(settle func() error) { k.settle = settle }
+
+// TestFanoutWriters: several threads write the file of --fanout, and ask for what they keep; but not where
+// something else happens to the packets.
+func TestFanoutWriters(t *testing.T) {
+	for _, tt := range []struct {
+		what string
+		want bool
+		set  func(o *Options)
+	}{
+		{"--fanout", true, func(*Options) {}},
+		{"pcap", true, func(o *Options) { o.Format = "pcap" }},
+		{"one thread", false, func(o *Options) { o.Fanout = 1 }},
+		{"--print", false, func(o *Options) { o.Print = true }},
+		{"--annotate", false, func(o *Options) { o.Annotate = true }},
+		{"--decap", false, func(o *Options) { o.Decap = true }},
+		{"-U", false, func(o *Options) { o.PacketBuffered = true }},
+		{"-C", false, func(o *Options) { o.FileSize = 1 << 20 }},
+	} {
+		opt := Options{Write: filepath.Join(t.TempDir(), "out"), Fanout: 2, Depth: 3, Ports: header.DefaultPorts()}
+		tt.set(&opt)
+		s := newSession(t.Context(), stdio{os.Stdin, os.Stdout, os.Stderr}, opt)
+		src := &keeping{}
+		o, err := s.open(src, time.Now())
+		if err != nil {
+			t.Fatalf("%s: %v", tt.what, err)
+		}
+		if got := o.save.writers != nil; got != tt.want || (src.settle != nil) != tt.want {
+			t.Errorf("%s: writers: %v, packets are kept: %v", tt.what, got, src.settle != nil)
+		}
+		if src.settle != nil {
+			if err := src.settle(); err != nil {
+				t.Errorf("%s: %v", tt.what, err)
+			}
+		}
+		if err := o.finish(); err != nil {
+			t.Errorf("%s: %v", tt.what, err)
 		}
 	}
 }

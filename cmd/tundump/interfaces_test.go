@@ -84,11 +84,16 @@ func TestLiveAny(t *testing.T) {
 }
 
 // TestLiveHotplug waits for interfaces that match a pattern. One comes, goes, and comes again.
-func TestLiveHotplug(t *testing.T) {
+func TestLiveHotplug(t *testing.T) { hotplug(t, "1") }
+
+// TestLiveHotplugFanout does with several threads that write, which the file gets further interfaces between.
+func TestLiveHotplugFanout(t *testing.T) { hotplug(t, "2") }
+
+func hotplug(t *testing.T, fanout string) {
 	l := newLab(t)
 	dir := t.TempDir()
 	file, log := filepath.Join(dir, "out.pcapng"), filepath.Join(dir, "log")
-	r := start(t, l, l.A, "sh", "-c", `exec tundump -i 'tap*' -w "$1" udp dst port 5000 2>&1 >/dev/null | tee "$2" >&2`, "sh", file, log)
+	r := start(t, l, l.A, "sh", "-c", `exec tundump -i 'tap*' -w "$1" --fanout "$3" udp dst port 5000 2>&1 >/dev/null | tee "$2" >&2`, "sh", file, log, fanout)
 	for range 2 {
 		ipCommand(t, l.A, "link", "add", "tap7", "type", "veth", "peer", "name", "peer7")
 		ipCommand(t, l.A, "link", "set", "peer7", "up")
